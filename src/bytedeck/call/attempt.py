@@ -1,0 +1,347 @@
+"""One try at one model, from Begin to its one settlement.
+
+Deadlines run on data events, never on bytes, and stand still while the caller holds us
+in Emit. Whatever ends an attempt, by its end, a fault, the caller's leaving or a bug of
+ours, there is exactly one Settle for each Begin that was not refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..errors import ByteError, LedgerError
+from ..stream import faults
+from ..stream.chunks import Reader
+from ..types import Attempt, Delta, Fault, Intent, Quality, Reply, Request, Settlement, Timeouts, Usage
+from .steps import (
+    Began,
+    Broken,
+    Data,
+    Ended,
+    Flow,
+    Opened,
+    Outcome,
+    Refused,
+    Tick,
+    begin,
+    emit,
+    mark,
+    settle,
+    start,
+    wait,
+)
+
+# How long the store may take to write an intent before we call it broken.
+BEGIN_TIMEOUT = 15.0
+# The answer is whole at its finish reason; usage and [DONE] follow at once or not at all.
+TAIL_TIMEOUT = 5.0
+# While a model only reasons it may be silent for longer (wire reference D4: 30 s and 120 s).
+REASONING_PATIENCE = 4.0
+# An error body is a few hundred bytes; an edge's HTML page some ten thousand.
+MAX_ERROR_BODY = 1 << 20
+# An answer that came without streaming, images as data URLs included.
+MAX_BODY = 64 << 20
+
+
+class Try(Struct, frozen=True, kw_only=True):
+    """What an attempt needs to know."""
+
+    leg: int
+    intent: Intent
+    request: Request
+    timeouts: Timeouts
+    shown: bool
+    """Whether the caller sees deltas while they come."""
+    held: bool
+    """Whether they are kept back all the same, until the answer is whole and has been read."""
+    ledger_required: bool
+    estimate: Callable[[Usage], int | None]
+    """What a usage without a cost would cost, in units."""
+    clean: Callable[[str], str]
+    """Takes keys out of an upstream's words."""
+    free: bool = False
+    """Whether the route costs nothing at all."""
+
+
+class Tried(Struct, frozen=True, kw_only=True):
+    """How it went."""
+
+    fault: Fault | None
+    reply: Reply
+    """What the wire brought, whole or not."""
+    record: Attempt
+    at: float
+    deadline: float
+    """The request's total deadline, moved by the time that the caller took in Emit."""
+    shown: bool
+    """Whether the caller has seen anything of this attempt."""
+    held: bool
+    """Whether the answer has still to be handed over, and read from its JSON."""
+    note: str = ""
+
+
+class _Tally:
+    """What is known of a running attempt; it lives as long as the generator."""
+
+    def __init__(self, deadline: float) -> None:
+        self.reader = Reader()
+        self.deadline = deadline
+        self.started: float | None = None
+        self.at = 0.0
+        self.first_token: float | None = None
+        self.spoken = False  # words or calls have come, not reasoning alone
+        self.status: int | None = None
+        self.generation = ""
+        self.shown = False
+        self.note = ""
+
+    @property
+    def seconds(self) -> float:
+        return 0.0 if self.started is None else self.at - self.started
+
+
+def attempt(job: Try, at: float, deadline: float) -> Flow[Tried]:
+    """Ask one model once. Raises LedgerError where the ledger is required and cannot be written."""
+    tally = _Tally(deadline)
+    tally.at = yield from begin(job.leg, job.intent)
+    try:
+        refused = yield from _admitted(job, tally)
+        if refused is not None:  # nothing was written: nothing to settle
+            return _tried(job, tally, refused, Reply())
+        fault = yield from _exchange(job, tally)
+    except GeneratorExit:
+        raise  # a generator may not yield while it is being closed; the driver settles what is left
+    except BaseException as exc:
+        entry = _settlement(job, tally, Fault(code=_ending(exc)), tally.reader.reply())
+        yield from settle(job.leg, entry, False)
+        raise
+    if fault is not None and fault.message:
+        fault = replace(fault, message=job.clean(fault.message))
+    reply = tally.reader.reply()
+    entry = _settlement(job, tally, fault, reply)
+    tally.at = yield from settle(job.leg, entry, fault is None)
+    return _tried(job, tally, fault, reply, entry)
+
+
+def _ending(exc: BaseException) -> str:
+    """What the row says of an attempt that an exception ended."""
+    if isinstance(exc, ByteError):
+        return exc.code
+    return "internal" if isinstance(exc, Exception) else "abandoned"
+
+
+def _admitted(job: Try, tally: _Tally) -> Flow[Fault | None]:
+    """The store's verdict on the Begin: None to go on, a Fault where a limit refused."""
+    outcome = yield from wait(job.leg, tally.at + BEGIN_TIMEOUT)
+    match outcome:
+        case Began():
+            return None
+        case Refused():
+            return Fault(code="rate_limited", message=outcome.why, retry_after=outcome.again)
+        case Broken():
+            why = outcome.why
+        case _:
+            why = "The ledger did not answer in time."
+    if job.ledger_required:
+        raise LedgerError(why, hint=("Set [ledger] required = false to answer without a receipt.",))
+    tally.note = f"{why} This answer's cost is not recorded."
+    return None
+
+
+def _exchange(job: Try, tally: _Tally) -> Flow[Fault | None]:
+    """Send the request and read the answer. None: it is whole, or cut by `length`."""
+    tally.started = tally.at = yield from start(job.leg, job.request)
+    headers_due = tally.at + job.timeouts.headers
+    outcome = yield from wait(job.leg, min(headers_due, tally.deadline))
+    if not isinstance(outcome, Opened):
+        return _unopened(outcome, tally)
+    tally.at = outcome.at
+    tally.status = outcome.status
+    tally.generation = outcome.headers.get("x-generation-id", "")
+    if tally.generation:
+        yield from mark(job.leg, job.intent.attempt, tally.generation)
+    if outcome.status != 200:
+        return (yield from _refusal(job, tally, outcome))
+    if "json" in outcome.headers.get("content-type", ""):
+        return (yield from _body(job, tally))
+    return (yield from _stream(job, tally))
+
+
+def _unopened(outcome: Outcome, tally: _Tally) -> Fault:
+    match outcome:
+        case Broken(at=at, phase="connect", why=why):
+            tally.at = at
+            return Fault(code="connect_failed", message=why)
+        case Broken(at=at, why=why):
+            tally.at = at
+            return Fault(code="connection_lost", message=why)
+        case Tick(at=at):
+            tally.at = at
+            return Fault(code="total_timeout" if at >= tally.deadline else "headers_timeout")
+    return Fault(code="connection_lost")
+
+
+def _refusal(job: Try, tally: _Tally, opened: Opened) -> Flow[Fault]:
+    """An error status: read what the upstream has to say, as far as it comes."""
+    body, _ = yield from _collect(job, tally, MAX_ERROR_BODY)
+    return faults.from_response(opened.status, opened.headers, body, opened.wall)
+
+
+def _body(job: Try, tally: _Tally) -> Flow[Fault | None]:
+    """A whole JSON answer to a request that could not be, or was not, streamed."""
+    body, end = yield from _collect(job, tally, MAX_BODY)
+    if not isinstance(end, Ended):
+        return _cut(end, tally)
+    deltas = tally.reader.body(body)
+    if deltas:
+        yield from _show(job, tally, deltas)
+    return tally.reader.verdict()
+
+
+def _collect(job: Try, tally: _Tally, limit: int) -> Flow[tuple[bytes, Outcome]]:
+    """The body until its end, its limit or the headers' patience once more."""
+    pieces: list[bytes] = []
+    size = 0
+    # A body that is not a stream is on its way whole once its headers are here, unless the model
+    # still writes it: then only the total deadline bounds it.
+    due = tally.deadline if tally.status == 200 else min(tally.at + job.timeouts.idle, tally.deadline)
+    while True:
+        outcome = yield from wait(job.leg, due)
+        tally.at = outcome.at
+        if not isinstance(outcome, Data):
+            return b"".join(pieces), outcome
+        pieces.append(outcome.data)
+        size += len(outcome.data)
+        if size > limit:
+            return b"".join(pieces), Broken(
+                job.leg, outcome.at, "body", f"The body is larger than {limit} bytes."
+            )
+
+
+def _stream(job: Try, tally: _Tally) -> Flow[Fault | None]:
+    """Events until [DONE], the end, a fault or a deadline."""
+    reader = tally.reader
+    due = tally.at + job.timeouts.first_event
+    while True:
+        outcome = yield from wait(job.leg, min(due, tally.deadline))
+        tally.at = outcome.at
+        if isinstance(outcome, Ended):
+            return (yield from _end(job, tally))
+        if not isinstance(outcome, Data):
+            return reader.verdict() if reader.finished else _cut(outcome, tally)
+        events = reader.events
+        deltas = reader.feed(outcome.data)
+        paused = (yield from _show(job, tally, deltas)) if deltas else 0.0
+        if reader.events != events:
+            due = outcome.at + _idle(job, tally)
+        due += paused
+        if reader.fault is not None:
+            return reader.verdict()
+        if reader.done:
+            return (yield from _end(job, tally))
+
+
+def _show(job: Try, tally: _Tally, deltas: list[Delta]) -> Flow[float]:
+    """Hand over to the caller; the answer is how long that took, which no deadline counts."""
+    if tally.first_token is None and tally.reader.tokens and tally.started is not None:
+        tally.first_token = tally.at - tally.started
+    tally.spoken = tally.spoken or any(delta.text or delta.tool_calls for delta in deltas)
+    if not job.shown or job.held:
+        return 0.0
+    tally.shown = tally.shown or tally.reader.tokens
+    back = yield from emit(deltas)
+    paused = max(0.0, back - tally.at)
+    tally.deadline += paused
+    tally.at = max(back, tally.at)
+    return paused
+
+
+def _idle(job: Try, tally: _Tally) -> float:
+    """How long the next data event may take."""
+    if tally.reader.finished:
+        return min(TAIL_TIMEOUT, job.timeouts.idle)
+    is_reasoning = tally.reader.tokens and not tally.spoken
+    return job.timeouts.idle * (REASONING_PATIENCE if is_reasoning else 1.0)
+
+
+def _end(job: Try, tally: _Tally) -> Flow[Fault | None]:
+    """A clean end: the verdict, and what stood in a last event without its blank line."""
+    fault = tally.reader.end()
+    if tally.reader.leftover:
+        yield from _show(job, tally, tally.reader.leftover)
+    return fault
+
+
+def _cut(outcome: Outcome, tally: _Tally) -> Fault:
+    match outcome:
+        case Broken(why=why):
+            return Fault(code="truncated", message=why)
+        case Tick(at=at) if at >= tally.deadline:
+            return Fault(code="total_timeout")
+    return Fault(code="idle_timeout" if tally.reader.events else "first_event_timeout")
+
+
+def _settlement(job: Try, tally: _Tally, fault: Fault | None, reply: Reply) -> Settlement:
+    cost, quality = _cost(job, tally, fault)
+    return Settlement(
+        attempt=job.intent.attempt,
+        outcome="answered" if fault is None else fault.code,
+        quality=quality,
+        cost_units=cost,
+        cost_text=reply.usage.cost_text if reply.usage else "",
+        usage=reply.usage,
+        model=reply.model,
+        provider=reply.provider,
+        generation_id=tally.generation or reply.generation_id,
+        finish_reason=reply.finish_reason,
+        error="" if fault is None else (fault.error_type or fault.code),
+        first_token=tally.first_token,
+        seconds=tally.seconds,
+    )
+
+
+def _cost(job: Try, tally: _Tally, fault: Fault | None) -> tuple[int | None, Quality]:
+    """What the attempt cost, and how we know (promise P4)."""
+    usage = tally.reader.usage
+    if job.free:
+        return 0, "reported"
+    if usage is not None and usage.cost_units is not None:
+        return usage.cost_units, "reported"
+    if tally.started is None or (fault is not None and fault.code == "connect_failed"):
+        return 0, "reported"  # nothing left this machine
+    if tally.status is not None and tally.status != 200:
+        return 0, "reported"  # refused by its status: the upstream began no work
+    if usage is not None and (estimate := job.estimate(usage)) is not None:
+        return estimate, "estimated"
+    return None, "unknown"
+
+
+def _tried(
+    job: Try, tally: _Tally, fault: Fault | None, reply: Reply, entry: Settlement | None = None
+) -> Tried:
+    usage = reply.usage
+    spend = usage.spend_units if usage is not None and usage.cost_units is not None else None
+    record = Attempt(
+        model=job.intent.model,
+        outcome="answered" if fault is None else fault.code,
+        cost_units=spend if spend is not None else (entry.cost_units if entry else 0),
+        quality=entry.quality if entry else "reported",
+        generation_id=entry.generation_id if entry else "",
+        message=fault.message if fault else "",
+        status=fault.status if fault else None,
+        first_token=tally.first_token,
+        seconds=tally.seconds,
+    )
+    return Tried(
+        fault=fault,
+        reply=reply,
+        record=record,
+        at=tally.at,
+        deadline=tally.deadline,
+        shown=tally.shown,
+        held=job.held,
+        note=tally.note,
+    )

@@ -1,0 +1,188 @@
+"""Composing one upstream request from what the caller sent, the task and the candidate.
+
+What the caller sent goes through untouched and in the caller's order; the task's
+parameters fill absent fields only, and only those that the model takes (promise P10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, json
+from msgspec.structs import replace
+
+from ..errors import InvalidRequest
+from ..types import Ask, Candidate, Fault, Message, Plan, Reply, Request, ToolCall, ToolCallPart
+from . import local_shape
+
+CHAT = "/chat/completions"
+MAX_STOPS = 4
+MAX_SCHEMA_NAME = 64
+
+# Ours to decide, so never the caller's own values: the chain, and whether we read a stream.
+_OURS = frozenset({"model", "models", "messages", "stream"})
+_CAPS = ("max_tokens", "max_completion_tokens")
+_REASONING = frozenset({"reasoning", "reasoning_effort", "include_reasoning"})
+
+
+class Amends(Struct, frozen=True):
+    """Changes with which a request is sent once more (wire reference, letter M); each happens once."""
+
+    done: frozenset[str] = frozenset()
+    cap: int | None = None
+
+
+class Composed(Struct, frozen=True):
+    """A request, and whether its answer has to be held until it is whole (`local_shape`)."""
+
+    request: Request
+    held: bool
+
+
+def compose(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends) -> Composed:
+    """The request for one attempt. Raises InvalidRequest for what JSON cannot say."""
+    body: dict[str, Any] = {"model": candidate.model, "messages": _messages(ask, plan, amends)}
+    body |= {name: value for name, value in ask.params.items() if name not in _OURS}
+    body |= _defaults(ask, plan, candidate)
+    if amends.cap is not None:
+        body["max_tokens"] = amends.cap
+    if "no_reasoning_field" in amends.done:
+        body = {name: value for name, value in body.items() if name not in _REASONING}
+    body["stream"] = _may_stream(ask.params)
+    if ask.max_cost_units is not None:
+        body = _with_ceiling(body, candidate)
+    held = False
+    if candidate.route == "local":
+        body = local_shape.shape(body)
+        held = local_shape.is_shaped(body)
+    request = Request(
+        route=candidate.route,
+        path=CHAT,
+        body=_encode(body),
+        headers=(("accept", "text/event-stream"), *ask.headers),
+        connect_timeout=plan.timeouts.connect,
+    )
+    return Composed(request, held)
+
+
+def amended(
+    amends: Amends, name: str, fault: Fault, ask: Ask, plan: Plan, candidate: Candidate
+) -> Amends | None:
+    """The next request's changes, or None where this change is not ours to make or was made before."""
+    if not name or name in amends.done:
+        return None
+    done = amends.done | {name}
+    if name not in ("more_tokens", "affordable_tokens"):
+        return Amends(done, amends.cap)
+    cap = _defaults(ask, plan, candidate).get("max_tokens")
+    if cap is None:  # the caller's own cap, or none: not ours to change
+        return None
+    if name == "more_tokens":
+        most = candidate.info.max_completion_tokens if candidate.info else None
+        return Amends(done, min(cap * 4, most or cap * 4))
+    afford = int((fault.affordable_tokens or 0) * 0.9)
+    return Amends(done, min(cap, afford)) if afford else None
+
+
+def output_cap(ask: Ask, plan: Plan, candidate: Candidate) -> int | None:
+    """The most tokens that an answer can have by what is sent; None: nothing bounds it."""
+    for name in _CAPS:
+        if isinstance(value := ask.params.get(name), int):
+            return value
+    cap = _defaults(ask, plan, candidate).get("max_tokens")
+    return cap if isinstance(cap, int) else None
+
+
+def check(ask: Ask) -> None:
+    """Refuse what the wire's own rules refuse, before anything is sent (wire reference 3). Raises InvalidRequest."""
+    if not ask.messages:
+        raise InvalidRequest("There is nothing to ask: the list of messages is empty.")
+    stop = ask.params.get("stop")
+    if isinstance(stop, list | tuple) and len(stop) > MAX_STOPS:
+        raise InvalidRequest(f"stop takes at most {MAX_STOPS} texts, and there are {len(stop)}.")
+    wanted = ask.params.get("response_format")
+    schema = wanted.get("json_schema") if isinstance(wanted, dict) else None
+    name = schema.get("name") if isinstance(schema, dict) else None
+    if isinstance(name, str) and len(name) > MAX_SCHEMA_NAME:
+        raise InvalidRequest(
+            f"A json_schema's name has at most {MAX_SCHEMA_NAME} characters, this one {len(name)}."
+        )
+
+
+def unheld(reply: Reply, call_id: str) -> Reply:
+    """A held answer's JSON read back into words or tool calls; as it is where it was cut."""
+    said = local_shape.unshape(reply.text, call_id)
+    if said is None:
+        return reply
+    reason = "tool_calls" if said.tool_calls else reply.finish_reason
+    return replace(reply, text=said.text, tool_calls=said.tool_calls, finish_reason=reason)
+
+
+def parts(calls: tuple[ToolCall, ...]) -> tuple[ToolCallPart, ...]:
+    """Whole tool calls as the pieces in which a stream would have brought them: one each."""
+    return tuple(ToolCallPart(c.index, c.id, c.name, c.arguments, c.type) for c in calls)
+
+
+def _messages(ask: Ask, plan: Plan, amends: Amends) -> list[Message]:
+    messages = list(ask.messages)
+    if "no_reasoning_details" in amends.done:
+        messages = [{k: v for k, v in m.items() if k != "reasoning_details"} for m in messages]
+    if "user_turn" in amends.done:
+        # The model wants a user's turn last. The conversation's language is not known here, so no words.
+        messages.append({"role": "user", "content": "…"})
+    if plan.system:
+        messages.insert(0, {"role": "system", "content": plan.system})
+    return messages
+
+
+def _defaults(ask: Ask, plan: Plan, candidate: Candidate) -> dict[str, Any]:
+    """The task's parameters that the caller left open and that the model takes."""
+    takes = candidate.info.supported_parameters if candidate.info else None
+    most = candidate.info.max_completion_tokens if candidate.info else None
+    filled = {}
+    for name, value in plan.defaults.items():
+        if name in ask.params or (name in _CAPS and any(cap in ask.params for cap in _CAPS)):
+            continue
+        if takes is not None and name not in takes:
+            continue
+        filled[name] = min(value, most) if most and name in _CAPS else value
+    return filled
+
+
+def _may_stream(params: Mapping[str, Any]) -> bool:
+    """Streams can be cancelled, so we always read one, but for the plugin that works without only."""
+    plugins = params.get("plugins")
+    if not isinstance(plugins, list):
+        return True
+    return not any(
+        isinstance(p, dict) and p.get("id") == "response-healing" and p.get("enabled", True) for p in plugins
+    )
+
+
+def _with_ceiling(body: dict[str, Any], candidate: Candidate) -> dict[str, Any]:
+    """Under a bound on cost the price we reckoned with is made the dearest one allowed (promise P5)."""
+    price = candidate.info.price if candidate.info else None
+    provider = body.get("provider", {})
+    if (
+        candidate.route == "local"
+        or price is None
+        or not isinstance(provider, dict)
+        or "max_price" in provider
+    ):
+        return body
+    # The catalogue's prices are per token, this field's are per million (wire reference 3.5).
+    per_million = {name: getattr(price, name) for name in ("prompt", "completion")}
+    ceiling = {name: usd * 1_000_000 for name, usd in per_million.items() if usd is not None}
+    return {**body, "provider": {**provider, "max_price": ceiling}}
+
+
+_encoder = json.Encoder(decimal_format="number")
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    try:
+        return _encoder.encode(body)
+    except (TypeError, ValueError, RecursionError) as exc:
+        # ValueError holds UnicodeEncodeError: a lone surrogate cannot be sent.
+        raise InvalidRequest(f"The request cannot be written as JSON: {exc}.") from exc

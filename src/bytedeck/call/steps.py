@@ -1,0 +1,174 @@
+"""The commands that a request may give, and what may come back.
+
+A request is a generator: it yields commands and is sent their outcomes. Only `Wait`
+waits; every other command completes at once. `Emit` is answered by the time at which the
+caller came back, the rest by the time now. Time is monotonic seconds, always given as data: no engine
+ever calls a clock. Because nothing but `Wait` waits, a cancellation can only land in a
+`Wait`, and what was begun counts as begun, what was started as started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Literal, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from ..types import Delta, Intent, Request, Settlement
+
+Phase = Literal["begin", "connect", "headers", "body"]
+
+
+class Begin(Struct, frozen=True):
+    """Limits, reservation and intent, handed to the store at once. The verdict comes through
+    `Wait` as `Began` or `Refused`; a store that fails comes as `Broken("begin", …)`."""
+
+    leg: int
+    intent: Intent
+
+
+class Start(Struct, frozen=True):
+    """The leg's connection exists from now on. No I/O happens before the next `Wait`."""
+
+    leg: int
+    request: Request
+
+
+class Mark(Struct, frozen=True):
+    """The ledger's `opened` row: the upstream gave the generation a name."""
+
+    leg: int
+    attempt: str
+    generation_id: str
+
+
+class Wait(Struct, frozen=True):
+    """Wait for one of the legs until a moment. With no leg it is a pause.
+
+    The driver may end a leg that is still silent at `until`: after a `Tick` only `Settle` is left for it.
+    """
+
+    legs: tuple[int, ...]
+    until: float
+
+
+class Emit(Struct, frozen=True):
+    """Hand over to the caller, once per network read."""
+
+    deltas: list[Delta]
+
+
+class Settle(Struct, frozen=True):
+    """Ends the leg: its row, and its connection, which may be used again if the answer was whole."""
+
+    leg: int
+    settlement: Settlement
+    whole: bool
+
+
+Command: TypeAlias = Begin | Start | Mark | Wait | Emit | Settle
+
+
+class Began(Struct, frozen=True):
+    leg: int
+    at: float
+
+
+class Refused(Struct, frozen=True):
+    """A limit said no. Nothing was written, so there is nothing to settle."""
+
+    leg: int
+    at: float
+    why: str
+    again: float | None
+
+
+class Opened(Struct, frozen=True):
+    """The response's status line and headers are here. `headers` has lower-case names."""
+
+    leg: int
+    at: float
+    wall: float
+    """Seconds since the epoch: some hints tell a moment, not a span."""
+    status: int
+    headers: dict[str, str]
+
+
+class Data(Struct, frozen=True):
+    leg: int
+    at: float
+    data: bytes
+
+
+class Ended(Struct, frozen=True):
+    """The body ended cleanly."""
+
+    leg: int
+    at: float
+
+
+class Broken(Struct, frozen=True):
+    """The leg failed on the way; `why` is for the detail of an error and holds no key."""
+
+    leg: int
+    at: float
+    phase: Phase
+    why: str
+
+
+class Tick(Struct, frozen=True):
+    """`until` has passed; `at` is never before it."""
+
+    at: float
+
+
+Outcome: TypeAlias = Began | Refused | Opened | Data | Ended | Broken | Tick
+
+_T = TypeVar("_T")
+
+Flow: TypeAlias = Generator[Command, "Outcome | float", _T]
+"""A part of a request: it yields commands, is sent outcomes (or the time), and returns a T."""
+
+
+class Abandoned(BaseException):
+    """Thrown into a request whose caller has left. It may still give commands that do not wait."""
+
+
+def begin(leg: int, intent: Intent) -> Flow[float]:
+    return _time((yield Begin(leg, intent)))
+
+
+def start(leg: int, request: Request) -> Flow[float]:
+    return _time((yield Start(leg, request)))
+
+
+def mark(leg: int, attempt: str, generation_id: str) -> Flow[float]:
+    return _time((yield Mark(leg, attempt, generation_id)))
+
+
+def emit(deltas: list[Delta]) -> Flow[float]:
+    return _time((yield Emit(deltas)))
+
+
+def settle(leg: int, settlement: Settlement, whole: bool) -> Flow[float]:
+    return _time((yield Settle(leg, settlement, whole)))
+
+
+def wait(leg: int, until: float) -> Flow[Outcome]:
+    outcome = yield Wait((leg,), until)
+    if isinstance(outcome, float):
+        raise TypeError("a driver answered Wait with a bare time")
+    return outcome
+
+
+def pause(until: float) -> Flow[float]:
+    outcome = yield Wait((), until)
+    if not isinstance(outcome, Tick):
+        raise TypeError("a driver answered a pause with something other than Tick")
+    return outcome.at
+
+
+def _time(outcome: Outcome | float) -> float:
+    if not isinstance(outcome, float):
+        raise TypeError("a driver answered a command that does not wait with an outcome")
+    return outcome

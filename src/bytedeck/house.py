@@ -1,0 +1,214 @@
+"""What a hub owns, for both its faces: configuration, ledger, catalogue, local model.
+
+Nothing is opened before it is needed: a hub that was only made has touched no file but
+the configuration's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from . import pipeline
+from .call import request as requests
+from .config import Config, load
+from .errors import InvalidRequest
+from .io.openrouter import Models, endpoint
+from .io.store import Store, open_store
+from .io.wire import Endpoint
+from .money import to_units
+from .pipeline import Deck
+from .types import Ask, Message, Plan, Route, Timeouts
+
+if TYPE_CHECKING:
+    from .io.local import Local
+
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """What would happen to a request, before anything is sent."""
+
+    plan: Plan
+    worst_units: int | None
+    """The first candidate's worst case, units of 10⁻¹² USD; None: no known price bounds it."""
+    prompt_bytes: int
+    """Size of the request's body."""
+
+
+class House:
+    """One configuration and what belongs to it. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        database_url: str | None = None,
+        home: str | Path | None = None,
+        config: str | Path | None = None,
+    ) -> None:
+        """Arguments win over the environment, which wins over the file. Raises ConfigError."""
+        given = {
+            "OPENROUTER_API_KEY": api_key,
+            "OPENROUTER_BASE_URL": base_url,
+            "BYTE_DATABASE_URL": database_url,
+            "BYTE_HOME": home,
+            "BYTE_CONFIG": config,
+        }
+        env = dict(os.environ)
+        if api_key is not None:
+            env.pop("OPENROUTER_KEY", None)
+        env |= {name: str(value) for name, value in given.items() if value is not None}
+        self.config: Config = load(env)
+        self.scripted = False
+        """Whether a script answers instead of the upstreams (`Hub.testing`)."""
+
+    @cached_property
+    def store(self) -> Store:
+        """The ledger; its file is opened at the first row."""
+        return open_store(self.config.database_url)
+
+    @cached_property
+    def models(self) -> Models:
+        """The catalogue."""
+        return Models(self.config)
+
+    @cached_property
+    def local(self) -> Local:
+        """The model on this machine."""
+        from .io.local import Local
+
+        return Local(self.config.home)
+
+    def ask(
+        self,
+        prompt: str | Iterable[Message],
+        *,
+        task: str,
+        model: str | Iterable[str],
+        system: str,
+        timeout: float | Timeouts | None,
+        max_cost: Decimal | str | None,
+        headers: Mapping[str, str] | None,
+        params: dict[str, Any],
+        streamed: bool,
+    ) -> Ask:
+        """What a caller's arguments mean. Raises InvalidRequest for what cannot be meant."""
+        chain = params.pop("models", None) or model
+        return Ask(
+            id=os.urandom(16).hex(),
+            messages=_messages(prompt, system),
+            task=task,
+            models=(chain,) if isinstance(chain, str) and chain else tuple(chain),
+            params=params,
+            streamed=streamed,
+            timeouts=_timeouts(timeout, self.config.timeouts),
+            max_cost_units=_max_cost(max_cost),
+            headers=tuple((headers or {}).items()),
+        )
+
+    def deck(self, ask: Ask) -> Deck:
+        """What is known at this moment. Looks at the local model only where it matters."""
+        config, now = self.config, datetime.now(UTC)
+        has_key = config.api_key is not None or self.scripted
+        has_local, reason = False, ""
+        if not has_key or any(name.startswith("local/") for name in ask.models):
+            status = self.local.status()
+            has_local, reason = status.ready, status.reason
+        return Deck(
+            config=config,
+            catalog=None if self.scripted else self.models.current(),
+            has_key=has_key,
+            has_local=has_local,
+            local_reason=reason,
+            clean=self.clean,
+            utc_minutes=now.hour * 60 + now.minute,
+        )
+
+    def explain(self, ask: Ask) -> Explanation:
+        """Who would be asked, and what it could cost. Nothing is sent."""
+        deck = self.deck(ask)
+        requests.check(ask)
+        chosen = pipeline.plan(ask, deck)
+        first = chosen.candidates[0]
+        body = requests.compose(ask, chosen, first, requests.Amends()).request.body
+        worst = pipeline.worst_case(ask, chosen, first, len(body), deck.utc_minutes)
+        return Explanation(plan=chosen, worst_units=worst, prompt_bytes=len(body))
+
+    def endpoint(self, route: Route) -> Endpoint:
+        """Where a route's requests go; starts the local model if it is the one."""
+        if route == "openrouter":
+            return endpoint(self.config)
+        served = self.local.start()
+        return Endpoint(served.base_url, (("authorization", f"Bearer {served.api_key}"),))
+
+    def clean(self, text: str) -> str:
+        """The text without our key, whatever form it has."""
+        key = self.config.api_key
+        return text if key is None else text.replace(key.reveal(), repr(key))
+
+    def close(self) -> None:
+        """Write what is still to be written, and end the local model."""
+        if "store" in self.__dict__:
+            self.store.close()
+        if "local" in self.__dict__:
+            self.local.stop()
+
+
+def _messages(prompt: str | Iterable[Message], system: str) -> tuple[Message, ...]:
+    if isinstance(prompt, str):
+        if not prompt.strip():
+            raise InvalidRequest("The prompt is empty.", hint=("Say what you want to know.",))
+        messages: tuple[Message, ...] = ({"role": "user", "content": prompt},)
+    else:
+        messages = tuple(_message(place, message) for place, message in enumerate(prompt))
+    return ({"role": "system", "content": system}, *messages) if system else messages
+
+
+def _message(place: int, message: object) -> Message:
+    if not isinstance(message, Mapping):
+        raise InvalidRequest(
+            f"messages[{place}] is {type(message).__name__}, and has to be a mapping with a role."
+        )
+    role = message.get("role")
+    if role not in _ROLES:
+        known = ", ".join(sorted(_ROLES))
+        raise InvalidRequest(f"messages[{place}] has the role {role!r}; known roles are {known}.")
+    return message if isinstance(message, dict) else dict(message)
+
+
+def _timeouts(timeout: float | Timeouts | None, configured: Timeouts) -> Timeouts | None:
+    """A bare number bounds the whole request."""
+    if timeout is None or isinstance(timeout, Timeouts):
+        return timeout
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        raise InvalidRequest(f"timeout is {timeout!r}, and has to be a number of seconds above 0.")
+    return Timeouts(
+        connect=min(configured.connect, timeout),
+        headers=configured.headers,
+        first_event=configured.first_event,
+        idle=configured.idle,
+        total=timeout,
+    )
+
+
+def _max_cost(amount: object) -> int | None:
+    if amount is None:
+        return None
+    if not isinstance(amount, Decimal | str):  # whoever does not check types would lose cents
+        raise InvalidRequest('max_cost is money: give it as text ("0.05") or Decimal, not as a float.')
+    try:
+        units = to_units(amount)
+    except ValueError:
+        units = 0
+    if units <= 0:
+        raise InvalidRequest(f"max_cost is {amount!r}, and has to be an amount in USD above 0.")
+    return units

@@ -1,0 +1,151 @@
+"""The async driver: the same commands on asyncio. Apart from `drive`, because importing asyncio costs 50 ms."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import weakref
+
+from ..call.steps import (
+    Begin,
+    Broken,
+    Data,
+    Emit,
+    Ended,
+    Opened,
+    Outcome,
+    Tick,
+    Wait,
+)
+from ..types import Delta
+from .drive import Driver, Flow, T, judged
+from .store import Store, Verdict
+from .wire import AsyncLine, AsyncWire, Late, WireError
+
+
+class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
+    """The async driver: one lazily re-armed timer a request instead of a timeout a read."""
+
+    def __init__(self, flow: Flow[T], store: Store, wire: AsyncWire) -> None:
+        super().__init__(flow, store, wire)
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Task[object] | None = None
+        self._until = 0.0
+        self._late = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def advance(self) -> list[Delta] | None:
+        """As `Drive.advance`. Two tasks in one request are an error."""
+        if self.over:
+            return None
+        if self._waiter is not None:
+            raise RuntimeError("this answer is already being read by another task")
+        try:
+            command = self._resume()
+            while command is not None:
+                if type(command) is Wait:
+                    command = self._send(await self._wait(command))
+                elif type(command) is Emit:
+                    return command.deltas
+                else:
+                    self._perform(command)
+                    command = self._send(self._loop.time())
+        except BaseException:
+            self._disarm()
+            super().leave()  # does nothing where the request itself has raised
+            raise
+        self._disarm()
+        return None
+
+    def leave(self) -> None:
+        if self._waiter is not None:
+            raise RuntimeError("this answer is still being read by another task: cancel that one")
+        self._disarm()
+        super().leave()
+
+    def _now(self) -> float:
+        return self._loop.time()
+
+    def _begin(self, command: Begin) -> asyncio.Future[Verdict]:
+        loop = self._loop
+        begun: asyncio.Future[Verdict] = loop.create_future()
+
+        def tell(verdict: Verdict) -> None:
+            if not begun.done():
+                begun.set_result(verdict)
+
+        def done(verdict: Verdict) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
+                loop.call_soon_threadsafe(tell, verdict)
+
+        self._store.begin(command.intent, done)
+        return begun
+
+    async def _wait(self, command: Wait) -> Outcome:
+        self._waiter = task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("an answer is read within a task")
+        cancelling = task.cancelling()
+        self._late = False
+        self._arm(command.until)
+        try:
+            return await self._next(command)
+        except asyncio.CancelledError:
+            # Ours, and nobody else's at the same moment?
+            if self._late and task.uncancel() <= cancelling:
+                return Tick(max(self._loop.time(), command.until))
+            raise
+        finally:
+            self._waiter = None
+
+    async def _next(self, command: Wait) -> Outcome:
+        if not command.legs:
+            await self._loop.create_future()
+        name = command.legs[0]
+        leg = self._legs[name]
+        try:
+            if leg.line is None:
+                return judged(name, self._loop.time(), await leg.begun)
+            if not leg.opened:
+                status, headers = await leg.line.open()
+                leg.opened = True
+                return Opened(name, self._loop.time(), time.time(), status, headers)
+            data = await leg.line.read()
+            return Data(name, self._loop.time(), data) if data else Ended(name, self._loop.time())
+        except Late:
+            return Tick(max(self._loop.time(), command.until))
+        except WireError as exc:
+            return Broken(name, self._loop.time(), exc.phase, str(exc))
+
+    def _arm(self, until: float) -> None:
+        """The timer only ever has to ring early enough: it looks again at `_until` when it rings."""
+        self._until = until
+        timer = self._timer
+        if timer is not None:
+            if timer.when() <= until:
+                return
+            timer.cancel()
+        self._timer = self._loop.call_at(until, _ring, weakref.ref(self))
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def ring(self) -> None:
+        """The timer rang: cancel the wait if its moment has really passed."""
+        self._timer = None
+        if self._waiter is None:
+            return
+        if self._loop.time() < self._until:
+            self._arm(self._until)
+        else:
+            self._late = True
+            self._waiter.cancel()
+
+
+def _ring(drive: weakref.ref[AsyncDrive[T]]) -> None:
+    # A weak reference, so that the timer does not keep a dropped stream alive.
+    if (alive := drive()) is not None:
+        alive.ring()

@@ -1,0 +1,172 @@
+"""The seam to the network: what a wire is, and what every wire has to get alike.
+
+A `Line` is one request's connection: open it, read it, close it. There is a blocking and
+an async form, and an implementation of each on httpcore2 (`http.py`), on aiohttp
+(`aio.py`) and on a script (`testing.py`). One contract test holds them all.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from ..types import Request, Route
+
+if TYPE_CHECKING:
+    import ssl
+
+Phase = Literal["connect", "headers", "body"]
+
+
+class Late(Exception):
+    """The deadline passed before anything came. The line is good for nothing but `close`."""
+
+
+class WireError(Exception):
+    """The line broke; `str()` is for the detail of an error and holds no key."""
+
+    def __init__(self, phase: Phase, why: str) -> None:
+        super().__init__(why)
+        self.phase: Phase = phase
+
+
+class Line(Protocol):
+    """One request on a blocking wire. Moments are monotonic seconds."""
+
+    def open(self, until: float) -> tuple[int, dict[str, str]]:
+        """Send the request; the status and the headers by lower-case name. Raises Late, WireError."""
+
+    def read(self, until: float) -> bytes:
+        """The next bytes of the body as they come, decoded; b"" at its clean end. Raises Late, WireError."""
+
+    def close(self, whole: bool) -> None:
+        """Let go of the connection, for the next request where the answer was whole. Idempotent, never raises."""
+
+
+class Wire(Protocol):
+    """Makes lines."""
+
+    def line(self, request: Request) -> Line: ...
+
+    def close(self) -> None: ...
+
+
+class AsyncLine(Protocol):
+    """One request on an async wire. Deadlines are the driver's: it cancels."""
+
+    async def open(self) -> tuple[int, dict[str, str]]: ...
+
+    async def read(self) -> bytes: ...
+
+    def close(self, whole: bool) -> None:
+        """As `Line.close`; what has to wait goes on in the background."""
+
+
+class AsyncWire(Protocol):
+    """Makes async lines."""
+
+    def line(self, request: Request) -> AsyncLine: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Endpoint(Struct, frozen=True):
+    """Where a route's requests go. The headers hold the key, so this is never printed."""
+
+    base_url: str
+    headers: tuple[tuple[str, str], ...]
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.base_url!r})"
+
+
+class Endpoints(Protocol):
+    """Finds a route's endpoint; may block while a local model starts."""
+
+    def __call__(self, route: Route) -> Endpoint: ...
+
+
+# We read streams as they come; a compressed one would sit in the provider's buffers.
+_PLAIN = ("accept-encoding", "identity")
+_AGENT = ("user-agent", "bytedeck/0.1")
+
+
+def headers_for(endpoint: Endpoint, request: Request) -> list[tuple[str, str]]:
+    """All headers of a request; what the request names wins over the endpoint's."""
+    named = {name.lower() for name, _ in request.headers}
+    ours = [_PLAIN, _AGENT, *endpoint.headers]
+    if request.body:
+        ours.append(("content-type", "application/json"))
+    return [*(h for h in ours if h[0].lower() not in named), *request.headers]
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for a URL (HTTPS_PROXY, ALL_PROXY, NO_PROXY), for every wire alike."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(url)
+    if parts.hostname is None or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+# Where distributions keep their certificates, for a Python whose OpenSSL was built to look elsewhere.
+_CA_FILES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+def tls_context() -> ssl.SSLContext:
+    """Which certificates are trusted (SSL_CERT_FILE, SSL_CERT_DIR, else the system's), for every wire alike."""
+    import ssl
+
+    cafile, capath = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if cafile or capath:
+        return ssl.create_default_context(cafile=cafile, capath=capath)
+    if sys.platform in ("darwin", "win32"):
+        import truststore
+
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = ssl.create_default_context()
+    paths = ssl.get_default_verify_paths()
+    if not (paths.cafile or paths.capath):
+        found = next(filter(os.path.isfile, _CA_FILES), None)
+        if found:
+            context.load_verify_locations(found)
+    return context
+
+
+class Inflate:
+    """Undoes a Content-Encoding that came although none was asked for."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        self._codec: Any = None
+        if encoding in ("gzip", "x-gzip", "deflate"):
+            self._codec = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either header
+        elif encoding not in ("identity", ""):
+            raise WireError(
+                "headers", f"The answer is encoded as {encoding[:40]!r}, which was not asked for."
+            )
+
+    def __call__(self, data: bytes) -> bytes:
+        if self._codec is None:
+            return data
+        try:
+            inflated: bytes = self._codec.decompress(data)
+        except zlib.error as exc:
+            raise WireError("body", "The compressed answer is damaged.") from exc
+        return inflated

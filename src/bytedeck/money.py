@@ -1,0 +1,38 @@
+"""Exact money: integers inside, decimal text at the edges, never a binary float.
+
+One unit is 10⁻¹² USD. More decimals than twelve are rounded half-even; who needs
+them keeps the provider's raw text.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+
+UNITS_PER_USD = 10**12
+
+# Wide enough that no price times no token count is ever rounded by the context itself.
+_CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_UNIT = Decimal(1).scaleb(-12)
+_MOST = Decimal(10) ** 9
+
+
+def to_units(amount: Decimal | str | int) -> int:
+    """USD as a decimal → units. Raises ValueError for what is not a finite sum of money."""
+    try:
+        usd = Decimal(amount)
+    except InvalidOperation:
+        raise ValueError(f"not an amount of money: {amount!r}") from None
+    if not usd.is_finite() or abs(usd) > _MOST:
+        raise ValueError(f"not an amount of money: {amount!r}")
+    return int(usd.quantize(_UNIT, context=_CONTEXT).scaleb(12, context=_CONTEXT))
+
+
+def to_usd(units: int) -> Decimal:
+    """Units → USD, exact, without trailing zeros."""
+    usd = Decimal(units).scaleb(-12, context=_CONTEXT).normalize(_CONTEXT)
+    return usd if usd else Decimal(0)
+
+
+def to_text(units: int) -> str:
+    """Units → decimal text in USD, never in exponent form: `0.000093`."""
+    return f"{to_usd(units):f}"

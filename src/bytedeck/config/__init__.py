@@ -1,0 +1,31 @@
+"""Shipped data, the user's file and the environment → one frozen `Config`.
+
+`import bytedeck.config` reads no file: TOML is read in `load()` only, and the shipped part of it once.
+The order is environment, then the user's file, then what ships; nothing is ever half-loaded.
+"""
+
+from .names import fold, nearest, stands_for
+from .secret import Secret, key_path, remove_key, save_key
+from .settings import SETTINGS, Setting, shown
+from .shape import Auto, Config, Successor, Task
+from .sources import load, shipped_models, shipped_tasks
+
+__all__ = [
+    "SETTINGS",
+    "Auto",
+    "Config",
+    "Secret",
+    "Setting",
+    "Successor",
+    "Task",
+    "fold",
+    "key_path",
+    "load",
+    "nearest",
+    "remove_key",
+    "save_key",
+    "shipped_models",
+    "shipped_tasks",
+    "shown",
+    "stands_for",
+]

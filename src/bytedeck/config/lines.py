@@ -1,0 +1,115 @@
+"""In which line of a TOML text a key stands, so that an error can say so.
+
+tomllib keeps no positions. This walks over a text that tomllib has accepted already; keys inside
+an inline table are told as the line where that table begins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+Path = tuple[str, ...]
+
+_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_SPACE = re.compile(r"[ \t]*")
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_LONG_BASIC = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}', re.DOTALL)
+_LONG_LITERAL = re.compile(r"'''.*?'{3,5}", re.DOTALL)
+_BASIC = re.compile(r'"(?:\\.|[^"\\])*"')
+_LITERAL = re.compile(r"'[^']*'")
+_STRINGS = (_LONG_BASIC, _LONG_LITERAL, _BASIC, _LITERAL)
+# What may stand between the strings, brackets, comments and the end of a value: numbers, dates, words.
+_PLAIN = re.compile(r"[^\"'\[\]{}#\n]+")
+
+
+def line_of(text: str, path: Path) -> int | None:
+    """The line (from 1) of the key, or of the nearest table above it that the text names; None if none is."""
+    best, found = 0, None
+    for key, offset in _keys(text):
+        depth = _common(key, path)
+        # A name in the text counts where it stands above the key sought, or (in a longer header) below it.
+        if depth > best and depth in (len(key), len(path)):
+            best, found = depth, offset
+    return None if found is None else text.count("\n", 0, found) + 1
+
+
+def _common(key: Path, path: Path) -> int:
+    depth = 0
+    for one, other in zip(key, path, strict=False):
+        if one != other:
+            break
+        depth += 1
+    return depth
+
+
+def _keys(text: str) -> Iterator[tuple[Path, int]]:
+    """Each table header and each key of the text with its whole path and its offset."""
+    table: Path = ()
+    at = 0
+    while (at := _after(_BLANK, text, at)) < len(text):
+        start = at
+        if text[at] == "[":
+            double = text.startswith("[[", at)
+            table, at = _key(text, at + (2 if double else 1))
+            yield table, start
+            at = _after(_SPACE, text, at) + (2 if double else 1)
+        else:
+            key, at = _key(text, at)
+            yield (*table, *key), start
+            at = _value_end(text, _after(_SPACE, text, at) + 1)
+
+
+def _key(text: str, at: int) -> tuple[Path, int]:
+    """A dotted key: its parts and where it ends."""
+    parts = []
+    while True:
+        at = _after(_SPACE, text, at)
+        part, at = _part(text, at)
+        parts.append(part)
+        after = _after(_SPACE, text, at)
+        if not text.startswith(".", after):
+            return tuple(parts), at
+        at = after + 1
+
+
+def _part(text: str, at: int) -> tuple[str, int]:
+    if text[at] == "'":
+        end = _after(_LITERAL, text, at)
+        return text[at + 1 : end - 1], end
+    if text[at] == '"':
+        end = _after(_BASIC, text, at)
+        return _unescaped(text[at:end]), end
+    end = _after(_BARE, text, at)
+    return text[at:end], end
+
+
+def _unescaped(quoted: str) -> str:
+    import tomllib
+
+    return str(tomllib.loads(f"key = {quoted}")["key"]) if "\\" in quoted else quoted[1:-1]
+
+
+def _value_end(text: str, at: int) -> int:
+    """Where the value that begins here ends: at the end of its line, outside of brackets and strings."""
+    depth = 0
+    while at < len(text):
+        sign = text[at]
+        if sign in "\"'":
+            at = next(found.end() for one in _STRINGS if (found := one.match(text, at)))
+        elif sign == "#":
+            end = text.find("\n", at)
+            at = len(text) if end < 0 else end
+        elif sign == "\n" and not depth:
+            return at
+        elif sign in "[]{}\n":
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(sign, 0)
+            at += 1
+        else:
+            at = _after(_PLAIN, text, at)
+    return at
+
+
+def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return found.end() if found else at

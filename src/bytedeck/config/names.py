@@ -1,0 +1,47 @@
+"""How names are compared, and which known ones look most like one that is not known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+_JOINTS = re.compile(r"[\s_.-]+")
+
+
+def fold(name: str) -> str:
+    """A name as it is compared: `multiAgent`, `multi-agent` and `Multi_Agent` are one."""
+    return _JOINTS.sub("", name).casefold()
+
+
+def stands_for(name: str, *tables: Mapping[str, str]) -> str:
+    """What a name stands for in the end, by these tables; itself where no table has it.
+
+    Only the name as it was written is compared without regard to case and joints; what a table says
+    has to be exact. A circle ends where it closes.
+    """
+    target = _first(name, tables) or _folded(name, tables) or name
+    seen = {name}
+    while target not in seen and (further := _first(target, tables)):
+        seen.add(target)
+        target = further
+    return target
+
+
+def _first(name: str, tables: Iterable[Mapping[str, str]]) -> str:
+    return next((table[name].strip() for table in tables if name in table), "")
+
+
+def _folded(name: str, tables: Iterable[Mapping[str, str]]) -> str:
+    wanted = "" if "/" in name else fold(name)
+    found = (target for table in tables for one, target in table.items() if fold(one) == wanted)
+    return next(found, "").strip() if wanted else ""
+
+
+def nearest(name: str, known: Iterable[str], most: int = 3) -> tuple[str, ...]:
+    """The known names that look most like this one, best first; none where none looks like it."""
+    import difflib  # only a mistake needs it
+
+    spellings: dict[str, str] = {}
+    for one in known:
+        spellings.setdefault(fold(one), one)
+    return tuple(spellings[one] for one in difflib.get_close_matches(fold(name), spellings, most, 0.6))

@@ -1,0 +1,91 @@
+"""Every setting as data: the docs, `byte config` and the tests read this table."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from .shape import Config
+
+
+class Setting(NamedTuple):
+    """One row: where the setting can be made, what holds without it, what it means."""
+
+    name: str
+    """Its path in the TOML file; "" where only the environment sets it."""
+    env: tuple[str, ...]
+    """The variables that set it, first one first; they win over the file."""
+    default: str
+    meaning: str
+    field: str = ""
+    """The field of `Config` that holds it; "" where it is a table of its own."""
+
+    @property
+    def key(self) -> str:
+        """Its key in `Config.where`."""
+        return self.name or self.env[0]
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("", ("BYTE_HOME",), "the platform's data folder for bytedeck",
+            "The folder of the key, the ledger, the catalogue's copy and the local model.", "home"),
+    Setting("", ("BYTE_CONFIG",), "config.toml in BYTE_HOME",
+            "The settings file. One that is named has to exist; the default one may be missing.", "file"),
+    Setting("", ("OPENROUTER_API_KEY", "OPENROUTER_KEY"), "keys.toml in BYTE_HOME, written by `byte keys set`",
+            "The OpenRouter key. It never stands in the settings file.", "api_key"),
+    Setting("openrouter.base_url", ("OPENROUTER_BASE_URL", "OPENROUTER_API_BASE"), "https://openrouter.ai/api/v1",
+            "Where requests go.", "base_url"),
+    Setting("openrouter.app_url", ("OPENROUTER_HTTP_REFERER",), "not sent",
+            "Your app's address, sent as HTTP-Referer.", "app_url"),
+    Setting("openrouter.app_title", ("OPENROUTER_APP_TITLE",), "Bytedeck",
+            "Your app's name, sent as X-OpenRouter-Title.", "app_title"),
+    Setting("ledger.url", ("BYTE_DATABASE_URL",), "ledger.db in BYTE_HOME",
+            "Where the ledger is kept: sqlite:///path/to/file.db, or memory: for nothing that lasts.", "database_url"),
+    Setting("ledger.required", (), "false",
+            "Whether a request is refused when the ledger cannot be written.", "ledger_required"),
+    Setting("retries", (), "2",
+            "How often one model is asked again at most, 0 to 10.", "retries"),
+    Setting("fallback_models", (), "none",
+            "Models that are asked after every chain that goes to OpenRouter, also where one model was named.",
+            "fallback_models"),
+    Setting("timeouts.connect", (), "10", "Seconds until the connection stands.", "timeouts.connect"),
+    Setting("timeouts.headers", (), "60", "Seconds from the request to the answer's headers.", "timeouts.headers"),
+    Setting("timeouts.first_event", (), "60", "Seconds from the headers to the first data.", "timeouts.first_event"),
+    Setting("timeouts.idle", (), "30", "Seconds between two pieces of data.", "timeouts.idle"),
+    Setting("timeouts.total", (), "600", "Seconds for the whole request.", "timeouts.total"),
+    Setting("aliases.<name>", (), "", "A short name of yours for a model id."),
+    Setting("tasks.<name>.models", (), "as shipped", "Ids or aliases, first choice first. A new task needs it."),
+    Setting("tasks.<name>.light", (), "as shipped", "The model for short and simple prompts of `auto`."),
+    Setting("tasks.<name>.system", (), "as shipped", "The system prompt. A new task needs it, or a description."),
+    Setting("tasks.<name>.label", (), "as shipped", "The task's name for people."),
+    Setting("tasks.<name>.description", (), "as shipped", "What the task is for, in one line."),
+    Setting("tasks.<name>.aliases", (), "as shipped", "Other names of the task."),
+    Setting("tasks.<name>.keywords", (), "as shipped", "What in a prompt speaks for this task; read by `auto`."),
+    Setting("tasks.<name>.params.<field>", (), "max_tokens 4096, temperature 0.7",
+            "A request field that is sent where the caller leaves it out."),
+    Setting("tasks.<name>.timeouts.<which>", (), "as in timeouts", "A bound of this task's own."),
+)  # fmt: skip
+
+_PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^@]*(?=@)")
+
+
+def shown(config: Config) -> list[tuple[str, str, str]]:
+    """Each setting's name, value and source as a person may read them: keys and passwords are stars."""
+    rows = []
+    for row in SETTINGS:
+        if row.field:
+            value: object = config
+            for part in row.field.split("."):
+                value = getattr(value, part)
+            rows.append((row.key, _text(value), config.where[row.key]))
+    return rows
+
+
+def _text(value: object) -> str:
+    if value is None or value in ("", ()):
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return _PASSWORD.sub(r"\1:********", f"{value:g}" if isinstance(value, float) else str(value))

@@ -1,0 +1,96 @@
+"""The nouns of the configuration: a task, a dead id's successor, the rules of `auto`, and `Config` itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from ..types import Model, Timeouts
+from .secret import Secret
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """A task type: which models answer it, in order, and what of ours goes along."""
+
+    name: str
+    """The canonical name: lower case, digits and underscores."""
+    label: str
+    description: str
+    models: tuple[str, ...]
+    """Ids or aliases, first choice first; never empty."""
+    light: str = ""
+    """A smaller model of the same kind, for a short and simple prompt; "" where there is none."""
+    system: str = ""
+    params: Mapping[str, Any] = {}
+    """Request fields that fill absent ones."""
+    aliases: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    """What in a prompt speaks for this task; only `auto` reads it."""
+    timeouts: Timeouts = Timeouts()
+    """Whole: the general timeouts with this task's own on top."""
+    version: int = 1
+
+
+class Successor(Struct, frozen=True, kw_only=True):
+    """Who answers for an id that is no longer served."""
+
+    id: str
+    reason: str
+    since: str
+    """ISO date or month from which the id is dead; "" where it never lived."""
+
+
+class Auto(Struct, frozen=True, kw_only=True):
+    """When `task="auto"` takes the light model: a prompt up to so long, with none of these words in it."""
+
+    simple_characters: int
+    demanding: tuple[str, ...] = ()
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything that is configured, whole and checked. Its repr tells no values."""
+
+    home: Path
+    """Where the key, the ledger, the catalogue's copy and the local model live. May not exist yet."""
+    file: Path
+    """The user's TOML file. May not exist."""
+    api_key: Secret | None
+    key_source: str
+    """Where the key came from, for a person; "" where there is none."""
+    base_url: str
+    """Without a trailing slash."""
+    database_url: str
+    app_url: str
+    """`HTTP-Referer`; "" sends none."""
+    app_title: str
+    """`X-OpenRouter-Title`; "" sends none."""
+    timeouts: Timeouts
+    retries: int
+    """How often one model is asked again at most, whatever the failure."""
+    fallback_models: tuple[str, ...]
+    """Asked after every chain that goes to OpenRouter; empty by default."""
+    ledger_required: bool
+    """Whether a request is refused when its intent cannot be written."""
+    tasks: Mapping[str, Task]
+    """By canonical name, shipped ones first."""
+    auto: Auto
+    local: Model
+    """The model on this machine: its id, name and context."""
+    aliases: Mapping[str, str]
+    """Short names of models, shipped and the user's."""
+    constants: Mapping[str, str]
+    names: Mapping[str, str]
+    """Display names by id."""
+    prefill: Mapping[str, bool]
+    """Whether a model takes an assistant turn as the beginning of its answer, where that is known."""
+    successors: Mapping[str, Successor]
+    warnings: tuple[str, ...] = ()
+    """Sentences for a person; nothing is wrong enough to stop."""
+    where: Mapping[str, str] = {}
+    """Setting or `tasks.<name>` → where its value comes from."""
+
+    def __repr__(self) -> str:
+        return f"Config(home={str(self.home)!r}, tasks={list(self.tasks)})"

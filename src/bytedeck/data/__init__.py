@@ -1,0 +1,1 @@
+"""Data that ships: the task registry, model names, aliases and successors."""

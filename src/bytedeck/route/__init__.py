@@ -1,0 +1,1 @@
+"""Stage 1: which models may answer, in which order, and why. Pure."""

@@ -1,0 +1,272 @@
+"""Which models may answer a request, in which order, and why. Pure: it asks nobody.
+
+Who names one model never gets another, unless the configuration adds `fallback_models`. A task's prompt and
+parameters go along only where a task was named. The model on this machine answers a task where there is no key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from ..config import Config, Task
+from ..errors import ContextTooLong, NoWayToAnswer
+from ..types import Ask, Candidate, Model, Plan
+from .auto import Verdict, classify
+from .catalog import Catalog
+from .fit import least_tokens, size
+from .resolve import BYTE, Named, check, display_name, is_plausible, resolve, takes_prefill
+from .tasks import find
+
+WAYS = (
+    "Save a key from https://openrouter.ai/keys with: byte keys set",
+    "Or install a small model on this machine (93 MB) with: byte local install",
+)
+# OpenRouter shortens prompts by itself for models that hold no more than this (wire reference, 3.7).
+_COMPRESSED = 8192
+_DEFAULT = "general"
+
+
+class _Wish(Struct, frozen=True):
+    """One place of the chain before anyone asked who can fill it."""
+
+    named: Named
+    why: str
+    explicit: bool
+    """The caller's own choice, which nothing else may stand in for."""
+
+
+class _Deck(NamedTuple):
+    """What there is to answer with."""
+
+    config: Config
+    catalog: Catalog | None
+    has_key: bool
+    has_local: bool
+    local_reason: str
+
+
+def choose(
+    ask: Ask,
+    config: Config,
+    catalog: Catalog | None,
+    *,
+    has_key: bool,
+    has_local: bool,
+    local_reason: str = "",
+) -> Plan:
+    """The plan for a request; never one without a candidate.
+
+    `local_reason` says why the model on this machine cannot answer, where `has_local` is false.
+    Raises UnknownTask, UnknownModel, NoWayToAnswer and ContextTooLong, each with what to do in `hint`.
+    """
+    deck = _Deck(config, catalog, has_key, has_local, local_reason)
+    notes: list[str] = []
+    names = [resolve(name, config, catalog) for name in ask.models]
+    task, light, because = _task(ask, names, config)
+    wishes = _wishes(ask, names, task, light, because, deck)
+    served = _served(list(wishes), deck, notes)
+    candidates = _fitting(ask, _candidates(served, deck, notes), deck, notes)
+    return Plan(
+        candidates=candidates,
+        task=task.name if task else "",
+        system=task.system if task else "",
+        defaults=task.params if task else {},
+        timeouts=ask.timeouts or (task.timeouts if task else config.timeouts),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _task(ask: Ask, names: list[Named], config: Config) -> tuple[Task | None, bool, str]:
+    """The task whose prompt and parameters go along, whether its light model goes first, and why it is this one."""
+    said = ask.task.strip() or next((one.id[len(BYTE) :] for one in names if one.id.startswith(BYTE)), "")
+    if said:
+        return _named_task(said, ask, config)
+    if names:
+        return None, False, ""
+    return config.tasks[_DEFAULT], False, "no task and no model was named"
+
+
+def _named_task(said: str, ask: Ask, config: Config) -> tuple[Task, bool, str]:
+    if said.casefold() == "auto":
+        verdict: Verdict = classify(ask.messages, config.tasks, config.auto)
+        return verdict.task, verdict.light, verdict.why
+    return find(config.tasks, said), False, ""
+
+
+def _wishes(
+    ask: Ask, names: list[Named], task: Task | None, light: bool, because: str, deck: _Deck
+) -> Iterator[_Wish]:
+    """The chain as it was asked for."""
+    if not names and task:
+        yield from _chain(task, light, because, deck)
+    for place, named in enumerate(names):
+        if named.id.startswith(BYTE):
+            yield from _chain(*_named_task(named.id[len(BYTE) :], ask, deck.config), deck)
+        else:
+            check(named.id, deck.config, deck.catalog)
+            yield _Wish(named, _why_named(named, place, len(names)), True)
+
+
+def _chain(task: Task, light: bool, because: str, deck: _Deck) -> Iterator[_Wish]:
+    """A task's models, in order, each once."""
+    models = dict.fromkeys((task.light, *task.models) if light else task.models)
+    for place, model in enumerate(models):
+        named = resolve(model, deck.config, deck.catalog)
+        first = "light model" if light else "first choice"
+        why = f"{f'fall-back {place}' if place else first} for {task.name}"
+        if because and not place:
+            why += f": {because}"
+        yield _Wish(named, _why_successor(why, named), False)
+
+
+def _why_named(named: Named, place: int, of: int) -> str:
+    if named.dead and of == 1:
+        return _successor(named)
+    why = f"you named it (as {named.said})" if named.said else "you named it"
+    if of > 1:
+        why += f", as fall-back {place}" if place else ", as first choice"
+    return _why_successor(why, named)
+
+
+def _why_successor(why: str, named: Named) -> str:
+    return f"{why}; {_successor(named)}" if named.dead else why
+
+
+def _successor(named: Named) -> str:
+    return f"successor of {named.dead}, which is no longer served"
+
+
+def _served(wishes: list[_Wish], deck: _Deck, notes: list[str]) -> list[_Wish]:
+    """The wishes that somebody here can carry out, and the configured fall-backs after them."""
+    local = [wish for wish in wishes if _is_local(wish, deck)]
+    if not deck.has_local and local:
+        if len(local) == len(wishes):
+            raise _no_local(deck)
+        notes.append(f"{deck.config.local.id} is skipped: {_reason(deck)}.")
+        wishes = [wish for wish in wishes if not _is_local(wish, deck)]
+        local = []
+    if not deck.has_key:
+        return _without_key(wishes, local, deck, notes)
+    if len(local) < len(wishes):
+        # A chain of the local model alone stays on this machine.
+        for model in deck.config.fallback_models:
+            named = resolve(model, deck.config, deck.catalog)
+            wishes.append(_Wish(named, _why_successor("fall-back from your configuration", named), False))
+    return wishes
+
+
+def _without_key(wishes: list[_Wish], local: list[_Wish], deck: _Deck, notes: list[str]) -> list[_Wish]:
+    """What is left of a chain without a key: the local model, named or standing in for a task's models."""
+    if not local and all(wish.explicit for wish in wishes):
+        raise _no_key(wishes[0].named.id, deck)
+    notes.extend(
+        f"{wish.named.id} is skipped: there is no OPENROUTER_API_KEY."
+        for wish in wishes
+        if wish.explicit and not _is_local(wish, deck)
+    )
+    if local:
+        return local
+    if not deck.has_local:
+        raise NoWayToAnswer(f"There is no OpenRouter key, and {_reason(deck)}.", hint=WAYS)
+    own = Named(deck.config.local.id, "")
+    return [_Wish(own, "no OPENROUTER_API_KEY, so the model on this machine answers", False)]
+
+
+def _candidates(wishes: list[_Wish], deck: _Deck, notes: list[str]) -> list[Candidate]:
+    """One candidate for each model, in order."""
+    found: dict[str, Candidate] = {}
+    for wish in wishes:
+        id_ = wish.named.id
+        if id_ in found:
+            continue
+        if wish.named.note:
+            notes.append(wish.named.note)
+        if not wish.explicit and not is_plausible(id_, deck.config, deck.catalog):
+            notes.append(f"The catalogue does not list {id_}, which your configuration names.")
+        found[id_] = Candidate(
+            model=id_,
+            name=display_name(id_, deck.config, deck.catalog),
+            route="local" if _is_local(wish, deck) else "openrouter",
+            why=wish.why,
+            info=_info(id_, deck),
+            prefill=takes_prefill(id_, deck.config, deck.catalog),
+        )
+    first = next(iter(found.values()))
+    if first.info and first.info.expiration_date:
+        notes.append(f"{first.model} may be removed after {first.info.expiration_date}.")
+    return list(found.values())
+
+
+def _fitting(ask: Ask, chain: list[Candidate], deck: _Deck, notes: list[str]) -> tuple[Candidate, ...]:
+    """The candidates for which the prompt is not surely too long. Raises ContextTooLong if none is left."""
+    smallest = min((limit for one in chain if (limit := _limit(one, ask)) is not None), default=None)
+    # The bound below is never more than one token a character: most prompts are done here.
+    if smallest is None or size(ask.messages) <= smallest:
+        return tuple(chain)
+    need = {
+        route: least_tokens(ask.messages, local=route == "local") for route in {one.route for one in chain}
+    }
+    fits = []
+    for one in chain:
+        limit = _limit(one, ask)
+        if limit is None or need[one.route] <= limit:
+            fits.append(one)
+        else:
+            notes.append(f"{one.model} is skipped: it holds {limit:,} tokens, and the prompt has more.")
+    if not fits:
+        raise _too_long(ask, chain[0], need[chain[0].route], deck)
+    return tuple(fits)
+
+
+def _limit(candidate: Candidate, ask: Ask) -> int | None:
+    """The tokens that a candidate holds at most; None where that is not known or the upstream shortens prompts."""
+    limit = candidate.info.context_length if candidate.info else None
+    if limit is None or candidate.route == "local":
+        return limit
+    shortened = limit <= _COMPRESSED or "plugins" in ask.params or "transforms" in ask.params
+    return None if shortened else limit
+
+
+def _too_long(ask: Ask, candidate: Candidate, need: int, deck: _Deck) -> ContextTooLong:
+    limit = candidate.info.context_length if candidate.info else 0
+    holding = [one.id for one in deck.catalog.fitting(need)][:3] if deck.catalog else []
+    hint = [f"These would hold it: {', '.join(holding)}."] if holding else []
+    if candidate.route == "local" and not deck.has_key:
+        hint.append("Models at OpenRouter hold far more. " + WAYS[0])
+    return ContextTooLong(
+        f"The prompt is too long for {candidate.name}: it has at least {need:,} tokens"
+        f" ({size(ask.messages):,} characters), and the model holds {limit:,}.",
+        hint=hint or ("Shorten the prompt, or name a model with a longer context.",),
+    )
+
+
+def _is_local(wish: _Wish, deck: _Deck) -> bool:
+    return wish.named.id == deck.config.local.id
+
+
+def _info(id_: str, deck: _Deck) -> Model | None:
+    if id_ == deck.config.local.id:
+        return deck.config.local
+    return deck.catalog.find(id_) if deck.catalog else None
+
+
+def _reason(deck: _Deck) -> str:
+    return deck.local_reason.rstrip(".") or "the model on this machine is not installed"
+
+
+def _no_local(deck: _Deck) -> NoWayToAnswer:
+    key = () if deck.has_key else (f"Or ask OpenRouter. {WAYS[0]}",)
+    return NoWayToAnswer(
+        f"{deck.config.local.id} cannot answer: {_reason(deck)}.",
+        hint=("Install it with: byte local install", *key),
+    )
+
+
+def _no_key(model: str, deck: _Deck) -> NoWayToAnswer:
+    own = f"Or let the model on this machine answer: -m {deck.config.local.id}" if deck.has_local else WAYS[1]
+    return NoWayToAnswer(
+        f"{model} is served by OpenRouter, and there is no OPENROUTER_API_KEY.", hint=(WAYS[0], own)
+    )

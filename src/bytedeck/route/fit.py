@@ -1,0 +1,55 @@
+"""Whether a prompt is surely too long for a model. It never refuses what might fit.
+
+Counting tokens takes the model's own tokenizer, so here is a lower bound that holds for any:
+no token is longer than 256 bytes (the longest in the large public vocabularies are runs of 128 spaces), and
+no token covers more than four words (ordinary tokenizers split at white space; those that do not,
+"superword" ones, stop at four). For prose this is about a fifth of the true number.
+The local model's tokenizer is known: it never joins two words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import ceil
+
+from ..types import Message
+
+_LONGEST = 256
+_WORDS_ANY = 4
+_WORDS_LOCAL = 1
+# Splitting a long text at once would need many times its memory.
+_SLICE = 1 << 16
+
+
+def texts(messages: Iterable[Message]) -> Iterator[str]:
+    """Every text in the messages; pictures, files and tool calls are left out."""
+    for message in messages:
+        content = message.get("content")
+        if isinstance(content, str):
+            yield content
+        elif isinstance(content, list | tuple):
+            for part in content:
+                text = part.get("text") if isinstance(part, dict) else None
+                if isinstance(text, str):
+                    yield text
+
+
+def size(messages: Iterable[Message]) -> int:
+    """The length of all texts in characters: what `least_tokens` can never exceed."""
+    return sum(map(len, texts(messages)))
+
+
+def least_tokens(messages: Iterable[Message], *, local: bool = False) -> int:
+    """As many tokens as the messages surely have."""
+    per_token = _WORDS_LOCAL if local else _WORDS_ANY
+    return sum(max(ceil(_bytes(text) / _LONGEST), ceil(_words(text) / per_token)) for text in texts(messages))
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _words(text: str) -> int:
+    """The number of words, at least: a word that a slice cuts in two counts once."""
+    slices = range(0, len(text), _SLICE)
+    return max(0, sum(len(text[at : at + _SLICE].split()) for at in slices) - max(0, len(slices) - 1))

@@ -1,0 +1,135 @@
+"""What a request costs or can cost at most, from listed prices alone. Exact: decimals in, integer units out.
+
+The catalogue's price is that of a model's usual endpoint. A reservation that has to hold therefore sends the
+same price along as `provider.max_price`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Context, Decimal
+
+import msgspec
+
+from ..money import to_units
+from ..types import Model, Price, PriceRule, Usage
+
+# Wide enough that no price times no count is rounded, whatever context the caller's thread has.
+_EXACT = Context(prec=60)
+_DAY = 24 * 60
+# What an upstream's template and tool preamble add to the tokens of the body, at most: Anthropic's
+# preamble for tools is 346 tokens; the JSON around the messages pays for their own marks.
+_PREAMBLE = 512
+# A price is fixed somewhere between the moment of asking and the end of the answer, by another clock.
+_BEFORE, _AFTER = 2, 15
+
+
+def price_at(model: Model, prompt_tokens: int, utc_minutes: int | None = None) -> Price | None:
+    """The price that holds for a prompt of this length at this time of day (minutes after midnight, UTC).
+
+    Without a time no daily window applies. None where the catalogue has no fixed price.
+    """
+    price = model.price
+    if price is None:
+        return None
+    for rule in model.price_rules:
+        if _applies(rule, prompt_tokens, utc_minutes):
+            price = msgspec.structs.replace(price, **_named(rule.price))
+    return price
+
+
+def estimate(model: Model, usage: Usage, utc_minutes: int | None = None) -> int | None:
+    """What this usage costs at the listed price, in units; None where that is not known."""
+    price = price_at(model, usage.prompt_tokens, utc_minutes)
+    if price is None or price.prompt is None or price.completion is None:
+        return None
+    cached, written, thought = usage.cached_tokens, usage.cache_write_tokens, usage.reasoning_tokens
+    return _units(
+        (max(0, usage.prompt_tokens - cached - written), price.prompt),
+        (cached, _first(price.input_cache_read, price.prompt)),
+        (written, _first(price.input_cache_write, price.prompt)),
+        (max(0, usage.completion_tokens - thought), price.completion),
+        # A listed 0 means "as any other token": reasoning is never free.
+        (thought, price.internal_reasoning or price.completion),
+        (usage.web_searches, price.web_search or Decimal(0)),
+        (1, price.request or Decimal(0)),
+    )
+
+
+def worst_case(
+    model: Model, body_bytes: int, max_tokens: int | None, at: int | None = None, *, searches: int = 0
+) -> int | None:
+    """What a request can cost at most, in units: a token is at least a byte, at the dearest price that applies.
+
+    `body_bytes` is the length of the JSON body in UTF-8; `at` the time of day in minutes UTC (None: any);
+    `searches` how many web searches may be billed. None where no listed price bounds it: a dynamic price,
+    or no `max_tokens` and no known limit of the model. Pictures, sounds and files that a body only links
+    to are not bounded by its bytes: ask with what they can cost on top.
+    """
+    longest = max_tokens or model.max_completion_tokens or model.context_length
+    if longest is None or model.price is None:
+        return None
+    most = body_bytes + _PREAMBLE
+    costs = []
+    for minute in _minutes(model.price_rules, at):
+        for tokens in _lengths(model.price_rules, most):
+            price = price_at(model, tokens, minute)
+            if price is None or price.prompt is None or price.completion is None:
+                return None
+            costs.append(_most(price, tokens, longest, searches))
+    return max(costs)
+
+
+def _most(price: Price, prompt: int, completion: int, searches: int) -> int:
+    into = _dearest(price.prompt, price.input_cache_read, price.input_cache_write, price.input_cache_write_1h)
+    out = _dearest(price.completion, price.internal_reasoning)
+    fee, search = _dearest(price.request), _dearest(price.web_search)
+    return _units((prompt, into), (completion, out), (searches, search), (1, fee))
+
+
+def _lengths(rules: Iterable[PriceRule], most: int) -> Iterator[int]:
+    """Between two thresholds the cost grows with the length, so the longest of each piece will do."""
+    yield most
+    for rule in rules:
+        if rule.above_prompt_tokens is not None and 0 <= rule.above_prompt_tokens < most:
+            yield rule.above_prompt_tokens
+
+
+def _minutes(rules: Iterable[PriceRule], at: int | None) -> set[int]:
+    """The moments at which a price may begin to hold, around the time of asking."""
+    edges = {edge % _DAY for rule in rules for edge in (rule.utc_start, rule.utc_end) if edge is not None}
+    if at is None:
+        return edges | {0}
+    begin = at - _BEFORE
+    return {begin % _DAY, at} | {edge for edge in edges if (edge - begin) % _DAY <= _BEFORE + _AFTER}
+
+
+def _applies(rule: PriceRule, prompt_tokens: int, minute: int | None) -> bool:
+    if rule.above_prompt_tokens is not None and prompt_tokens <= rule.above_prompt_tokens:
+        return False
+    if rule.utc_start is None or rule.utc_end is None:
+        return True
+    if minute is None:
+        return False
+    if rule.utc_start <= rule.utc_end:
+        return rule.utc_start <= minute < rule.utc_end
+    return minute >= rule.utc_start or minute < rule.utc_end
+
+
+def _named(price: Price) -> dict[str, Decimal]:
+    return {key: value for key in Price.__struct_fields__ if (value := getattr(price, key)) is not None}
+
+
+def _first(price: Decimal | None, otherwise: Decimal) -> Decimal:
+    return otherwise if price is None else price
+
+
+def _dearest(*prices: Decimal | None) -> Decimal:
+    return max((price for price in prices if price is not None), default=Decimal(0))
+
+
+def _units(*items: tuple[int, Decimal]) -> int:
+    total = Decimal(0)
+    for count, price in items:
+        total = _EXACT.add(total, _EXACT.multiply(Decimal(count), price))
+    return to_units(total)

@@ -1,14 +1,14 @@
 """Bytedeck: name a task, the right model streams the answer, and the ledger knows what it cost.
 
-    from bytedeck import Hub
+from bytedeck import Hub
 
-    with Hub() as hub:
-        for delta in hub.stream("Why is the sky blue?", task="general"):
-            print(delta, end="", flush=True)
+with Hub() as hub:
+    for delta in hub.stream("Why is the sky blue?", task="general"):
+        print(delta, end="", flush=True)
 """
 
 from . import models
-from .client import AsyncHub, AsyncStream, Hub, Stream, chat, stream
+from .client import AsyncHub, Hub, chat, stream
 from .errors import (
     AuthenticationFailed,
     BudgetExceeded,
@@ -27,6 +27,7 @@ from .errors import (
     UpstreamError,
     UpstreamTimeout,
 )
+from .streams import AsyncStream, Stream
 from .types import Attempt, Delta, Reply, Timeouts, ToolCall, Usage
 
 __all__ = [
@@ -47,8 +48,8 @@ __all__ = [
     "NoWayToAnswer",
     "RateLimited",
     "Reply",
-    "StreamBroken",
     "Stream",
+    "StreamBroken",
     "Timeouts",
     "ToolCall",
     "UnknownModel",

@@ -22,7 +22,8 @@ from .house import Explanation, House
 from .io.drive import Drive
 from .io.store import Store
 from .ledger.report import By, Report, Verification, parse_since
-from .types import Ask, Delta, Message, Reply, Timeouts
+from .streams import AsyncStream, OnChunk, Stream
+from .types import Ask, Message, Reply, Timeouts
 
 if TYPE_CHECKING:
     # Imported where it is used: 50 ms that a blocking program need not pay.
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from .io.adrive import AsyncDrive
     from .io.testing import AsyncScript, Script
     from .io.wire import AsyncWire, Wire
-
-OnChunk = Callable[[str, str], object]
-"""Called with each piece of text and the whole text so far; may be async on the async face."""
 
 # How long closing waits for a catalogue that is on its way, so that the next run has prices.
 _CATALOGUE_GRACE = 0.5
@@ -72,6 +70,17 @@ class _Face:
         """What is odd about the configuration, a sentence each; and rows that the ledger lost."""
         lost = self.house.store.lost if "store" in self.house.__dict__ else []
         return (*self.house.config.warnings, *lost)
+
+    def _is_unsure(self, ask: Ask) -> bool:
+        """Whether a named model may be newer than our copy of the catalogue."""
+        return not self.house.scripted and bool(ask.models) and self.house.models.unsure(ask.models)
+
+    def _may_fetch(self) -> bool:
+        return self.house.config.api_key is not None and not self.house.scripted and self.house.models.due()
+
+    def _settled(self) -> Store:
+        self.house.store.flush()
+        return self.house.store
 
 
 class Hub(_Face):
@@ -187,20 +196,16 @@ class Hub(_Face):
         with the words that came before: `("truncated", "Hel")`), or raw bytes of a stream. The last one repeats.
         The rows go to a ledger in memory.
         """
-        from .io.memory import MemoryStore
         from .io.testing import Script
 
         scripted = Script(*script)
-        wire, sleep, store = self._wire, self._sleep, self.house.__dict__.get("store")
+        kept = self._wire, self._sleep
         self._wire, self._sleep = scripted, scripted.sleep
-        self.house.scripted, self.house.__dict__["store"] = True, MemoryStore()
         try:
-            yield scripted
+            with self.house.scripting():
+                yield scripted
         finally:
-            self._wire, self._sleep, self.house.scripted = wire, sleep, False
-            del self.house.__dict__["store"]
-            if store is not None:
-                self.house.__dict__["store"] = store
+            self._wire, self._sleep = kept
 
     @property
     def wire(self) -> Wire:
@@ -213,6 +218,8 @@ class Hub(_Face):
             return self._wire
 
     def _drive(self, ask: Ask) -> Drive[Reply]:
+        if self._is_unsure(ask):
+            self.house.models.fetch(self.wire)
         if self._may_fetch():
             self._fetching = threading.Thread(
                 target=self.house.models.fetch, args=(self.wire,), name="bytedeck-catalogue", daemon=True
@@ -220,13 +227,6 @@ class Hub(_Face):
             self._fetching.start()
         flow = pipeline.answer(ask, self.house.deck(ask), time.monotonic())
         return Drive(flow, self.house.store, self.wire, sleep=self._sleep)
-
-    def _may_fetch(self) -> bool:
-        return self.house.config.api_key is not None and not self.house.scripted and self.house.models.due()
-
-    def _settled(self) -> Store:
-        self.house.store.flush()
-        return self.house.store
 
     def close(self) -> None:
         """Write what is still to be written, let go of connections, end the local model. Idempotent."""
@@ -266,6 +266,7 @@ class AsyncHub(_Face):
         self._kind = wire
         self._wire: AsyncWire | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._sleep: Callable[[float], Awaitable[None]] | None = None
         self._fetching: asyncio.Task[object] | None = None
 
     async def chat(
@@ -285,7 +286,7 @@ class AsyncHub(_Face):
             prompt, task=task, model=model, system=system, timeout=timeout,
             max_cost=max_cost, headers=headers, params=params, streamed=False,
         )  # fmt: skip
-        drive = self._drive(ask)
+        drive = await self._drive(ask)
         while await drive.advance() is not None:
             pass
         return drive.result
@@ -348,20 +349,16 @@ class AsyncHub(_Face):
         """As `Hub.testing`."""
         import asyncio
 
-        from .io.memory import MemoryStore
         from .io.testing import AsyncScript
 
         scripted = AsyncScript(*script)
-        wire, loop, store = self._wire, self._loop, self.house.__dict__.get("store")
-        self._wire, self._loop = scripted, asyncio.get_running_loop()
-        self.house.scripted, self.house.__dict__["store"] = True, MemoryStore()
+        kept = self._wire, self._loop, self._sleep
+        self._wire, self._loop, self._sleep = scripted, asyncio.get_running_loop(), scripted.sleep
         try:
-            yield scripted
+            with self.house.scripting():
+                yield scripted
         finally:
-            self._wire, self._loop, self.house.scripted = wire, loop, False
-            del self.house.__dict__["store"]
-            if store is not None:
-                self.house.__dict__["store"] = store
+            self._wire, self._loop, self._sleep = kept
 
     @property
     def wire(self) -> AsyncWire:
@@ -385,22 +382,17 @@ class AsyncHub(_Face):
 
         return AsyncHttpWire(self.house.endpoint)
 
-    def _drive(self, ask: Ask) -> AsyncDrive[Reply]:
+    async def _drive(self, ask: Ask) -> AsyncDrive[Reply]:
         import asyncio
 
         from .io.adrive import AsyncDrive
 
+        if self._is_unsure(ask):
+            await self.house.models.afetch(self.wire)
         if self._may_fetch():
             self._fetching = asyncio.get_running_loop().create_task(self.house.models.afetch(self.wire))
         flow = pipeline.answer(ask, self.house.deck(ask), asyncio.get_running_loop().time())
-        return AsyncDrive(flow, self.house.store, self.wire)
-
-    def _may_fetch(self) -> bool:
-        return self.house.config.api_key is not None and not self.house.scripted and self.house.models.due()
-
-    def _settled(self) -> Store:
-        self.house.store.flush()
-        return self.house.store
+        return AsyncDrive(flow, self.house.store, self.wire, sleep=self._sleep or asyncio.sleep)
 
     async def aclose(self) -> None:
         """As `Hub.close`."""
@@ -415,130 +407,6 @@ class AsyncHub(_Face):
         if wire is not None and self._loop is asyncio.get_running_loop():
             await wire.aclose()
         await asyncio.to_thread(self.house.close)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-
-class _Progress:
-    """What both streams know of their answer so far."""
-
-    def __init__(self) -> None:
-        self._texts: list[str] = []
-        self._reply: Reply | None = None
-
-    @property
-    def text(self) -> str:
-        """The text so far."""
-        if len(self._texts) > 1:
-            self._texts = ["".join(self._texts)]
-        return self._texts[0] if self._texts else ""
-
-    @property
-    def reply(self) -> Reply:
-        """The whole Reply, once the answer is whole; `result()` waits for it. Raises RuntimeError before."""
-        if self._reply is None:
-            raise RuntimeError("the answer is not whole yet: iterate to its end, or call result()")
-        return self._reply
-
-
-class Stream(_Progress):
-    """An answer while it comes: iterate over its `Delta`s. Closes itself at its end; else close it."""
-
-    def __init__(self, drive: Callable[[], Drive[Reply]], on_chunk: OnChunk | None) -> None:
-        super().__init__()
-        self._make = drive
-        self._drive: Drive[Reply] | None = None
-        self._on_chunk = on_chunk
-        self._ready: list[Delta] = []
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Delta:
-        if self._drive is None:
-            self._drive = self._make()
-        while not self._ready:
-            deltas = self._drive.advance()
-            if deltas is None:
-                if self._reply is None and not self._drive.left:
-                    self._reply = self._drive.result
-                raise StopIteration
-            self._ready = deltas[::-1]
-        delta = self._ready.pop()
-        if delta.text:
-            self._texts.append(delta.text)
-            if self._on_chunk is not None:
-                self._on_chunk(delta.text, self.text)
-        return delta
-
-    def result(self) -> Reply:
-        """Read on to the end and return the whole Reply."""
-        for _ in self:
-            pass
-        return self.reply
-
-    def close(self) -> None:
-        """Leave: the upstream is closed and the attempt settled. Idempotent."""
-        if self._drive is not None:
-            self._drive.leave()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class AsyncStream(_Progress):
-    """As `Stream`, with `async for`, `await result()`, `await aclose()`."""
-
-    def __init__(self, drive: Callable[[], AsyncDrive[Reply]], on_chunk: OnChunk | None) -> None:
-        super().__init__()
-        self._make = drive
-        self._drive: AsyncDrive[Reply] | None = None
-        self._on_chunk = on_chunk
-        self._ready: list[Delta] = []
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Delta:
-        if self._drive is None:
-            self._drive = self._make()
-        while not self._ready:
-            deltas = await self._drive.advance()
-            if deltas is None:
-                if self._reply is None and not self._drive.left:
-                    self._reply = self._drive.result
-                raise StopAsyncIteration
-            self._ready = deltas[::-1]
-        delta = self._ready.pop()
-        if delta.text:
-            self._texts.append(delta.text)
-            if self._on_chunk is not None:
-                told = self._on_chunk(delta.text, self.text)
-                if isinstance(told, Awaitable):
-                    await told
-        return delta
-
-    async def result(self) -> Reply:
-        """Read on to the end and return the whole Reply."""
-        async for _ in self:
-            pass
-        return self.reply
-
-    async def aclose(self) -> None:
-        """Leave: the upstream is closed and the attempt settled. Idempotent."""
-        if self._drive is not None:
-            self._drive.leave()
 
     async def __aenter__(self) -> Self:
         return self

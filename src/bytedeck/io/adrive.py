@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 import weakref
+from collections.abc import Awaitable, Callable
 
 from ..call.steps import (
     Begin,
@@ -27,8 +28,16 @@ from .wire import AsyncLine, AsyncWire, Late, WireError
 class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
     """The async driver: one lazily re-armed timer a request instead of a timeout a read."""
 
-    def __init__(self, flow: Flow[T], store: Store, wire: AsyncWire) -> None:
+    def __init__(
+        self,
+        flow: Flow[T],
+        store: Store,
+        wire: AsyncWire,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         super().__init__(flow, store, wire)
+        self._sleep = sleep
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Task[object] | None = None
         self._until = 0.0
@@ -86,6 +95,8 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         self._waiter = task = asyncio.current_task()
         if task is None:
             raise RuntimeError("an answer is read within a task")
+        if not command.legs:
+            return await self._pause(command.until)
         cancelling = task.cancelling()
         self._late = False
         self._arm(command.until)
@@ -99,9 +110,14 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         finally:
             self._waiter = None
 
+    async def _pause(self, until: float) -> Outcome:
+        try:
+            await self._sleep(max(0.0, until - self._loop.time()))
+        finally:
+            self._waiter = None
+        return Tick(max(self._loop.time(), until))
+
     async def _next(self, command: Wait) -> Outcome:
-        if not command.legs:
-            await self._loop.create_future()
         name = command.legs[0]
         leg = self._legs[name]
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -67,6 +68,14 @@ class Models:
             return False
         self._tried = now
         return True
+
+    def unsure(self, names: Iterable[str]) -> bool:
+        """Whether a name is not in a copy that may be out of date: worth asking again before refusing it."""
+        known = self.current()
+        if known is None or time.time() - max(self._fetched, self._tried) < RETRY_AFTER:
+            return False
+        self._tried = time.time()
+        return any("/" in name and known.find(name) is None for name in names)
 
     def take(self, body: bytes) -> Catalog:
         """A body as it was fetched becomes what is known, and the copy on disk. Raises ValueError."""

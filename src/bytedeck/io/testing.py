@@ -43,9 +43,6 @@ class _Player:
         self.requests.append(json.decode(request.body) if request.body else {})
         return self._acts.pop(0) if len(self._acts) > 1 else self._acts[0]
 
-    def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-
 
 class _Lines:
     """One scripted connection. Strict: it is good for nothing after its end."""
@@ -102,6 +99,9 @@ class Script(_Player):
     def line(self, request: Request) -> _Line:
         return _Line(self._next(request))
 
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
     def close(self) -> None:
         """Nothing to let go of."""
 
@@ -111,6 +111,9 @@ class AsyncScript(_Player):
 
     def line(self, request: Request) -> _AsyncLine:
         return _AsyncLine(self._next(request))
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
 
     async def aclose(self) -> None:
         """Nothing to let go of."""

@@ -1,0 +1,143 @@
+"""Answers while they come: one class for each face, never generators, so that leaving is theirs to handle.
+
+(An async generator that holds a timeout across a yield can be cancelled in the wrong place: PEP 789.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from .io.drive import Drive
+from .types import Delta, Reply
+
+if TYPE_CHECKING:
+    from .io.adrive import AsyncDrive
+
+OnChunk = Callable[[str, str], object]
+"""Called with each piece of text and the whole text so far; may be async on the async face."""
+
+
+class _Progress:
+    """What both streams know of their answer so far."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._reply: Reply | None = None
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        if len(self._texts) > 1:
+            self._texts = ["".join(self._texts)]
+        return self._texts[0] if self._texts else ""
+
+    @property
+    def reply(self) -> Reply:
+        """The whole Reply, once the answer is whole; `result()` waits for it. Raises RuntimeError before."""
+        if self._reply is None:
+            raise RuntimeError("the answer is not whole yet: iterate to its end, or call result()")
+        return self._reply
+
+
+class Stream(_Progress):
+    """An answer while it comes: iterate over its `Delta`s. Closes itself at its end; else close it."""
+
+    def __init__(self, drive: Callable[[], Drive[Reply]], on_chunk: OnChunk | None) -> None:
+        super().__init__()
+        self._make = drive
+        self._drive: Drive[Reply] | None = None
+        self._on_chunk = on_chunk
+        self._ready: list[Delta] = []
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Delta:
+        if self._drive is None:
+            self._drive = self._make()
+        while not self._ready:
+            deltas = self._drive.advance()
+            if deltas is None:
+                if self._reply is None and not self._drive.left:
+                    self._reply = self._drive.result
+                raise StopIteration
+            self._ready = deltas[::-1]
+        delta = self._ready.pop()
+        if delta.text:
+            self._texts.append(delta.text)
+            if self._on_chunk is not None:
+                self._on_chunk(delta.text, self.text)
+        return delta
+
+    def result(self) -> Reply:
+        """Read on to the end and return the whole Reply."""
+        for _ in self:
+            pass
+        return self.reply
+
+    def close(self) -> None:
+        """Leave: the upstream is closed and the attempt settled. Idempotent."""
+        if self._drive is not None:
+            self._drive.leave()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncStream(_Progress):
+    """As `Stream`, with `async for`, `await result()`, `await aclose()`."""
+
+    def __init__(self, drive: Callable[[], Awaitable[AsyncDrive[Reply]]], on_chunk: OnChunk | None) -> None:
+        super().__init__()
+        self._make = drive
+        self._drive: AsyncDrive[Reply] | None = None
+        self._on_chunk = on_chunk
+        self._ready: list[Delta] = []
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Delta:
+        if self._drive is None:
+            self._drive = await self._make()
+        while not self._ready:
+            deltas = await self._drive.advance()
+            if deltas is None:
+                if self._reply is None and not self._drive.left:
+                    self._reply = self._drive.result
+                raise StopAsyncIteration
+            self._ready = deltas[::-1]
+        delta = self._ready.pop()
+        if delta.text:
+            self._texts.append(delta.text)
+            if self._on_chunk is not None:
+                told = self._on_chunk(delta.text, self.text)
+                if isinstance(told, Awaitable):
+                    await told
+        return delta
+
+    async def result(self) -> Reply:
+        """Read on to the end and return the whole Reply."""
+        async for _ in self:
+            pass
+        return self.reply
+
+    async def aclose(self) -> None:
+        """Leave: the upstream is closed and the attempt settled. Idempotent."""
+        if self._drive is not None:
+            self._drive.leave()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

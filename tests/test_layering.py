@@ -1,0 +1,98 @@
+"""The house's directions: who may import whom. Reading the tree is reading a request's life."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parent.parent / "src" / "bytedeck"
+NOUNS = {"types", "money", "errors", "config"}
+MAY: dict[str, set[str]] = {
+    "money": set(),
+    "types": {"money"},
+    "errors": {"types"},
+    "config": {"types", "money", "errors", "data"},
+    "data": set(),
+    "models": {"config"},
+    "route": NOUNS,
+    "guard": NOUNS,
+    "stream": NOUNS,
+    "call": NOUNS | {"stream"},
+    "ledger": NOUNS,
+    "pipeline": NOUNS | {"route", "guard", "stream", "call", "ledger"},
+    # What the world is told by: commands, rows, and what a GET or a script is made of.
+    "io": NOUNS | {"call.steps", "ledger.entry", "ledger.report", "route.catalog", "stream.encode"},
+    "house": NOUNS | {"pipeline", "io", "call.request", "route", "stream.faults"},
+    "streams": NOUNS | {"io"},
+    "client": NOUNS | {"house", "streams", "pipeline", "io", "ledger.report"},
+    "cli": NOUNS | {"client", "house", "io", "ledger", "route", "stream.encode"},
+    "__init__": {"client", "streams", "types", "errors", "models"},
+}
+PURE = ("route", "guard", "call", "stream", "ledger", "pipeline")
+OUTSIDE = {
+    "os",
+    "time",
+    "random",
+    "socket",
+    "threading",
+    "asyncio",
+    "subprocess",
+    "pathlib",
+    "secrets",
+    "sqlite3",
+}
+FILES = sorted(HOUSE.rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """What a file imports: ours as `room.file`, others' as their top name with a leading `!`."""
+    found = set()
+    parts = path.relative_to(HOUSE).with_suffix("").parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {"!" + alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add("!" + (node.module or "").split(".")[0])
+        elif isinstance(node, ast.ImportFrom):
+            base = parts[: len(parts) - node.level]
+            module = (*base, *(node.module.split(".") if node.module else ()))
+            # `from .call import request` names a file of the room, `from .types import Ask` does not.
+            found |= {".".join((*module, alias.name) if len(module) < 2 else module) for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_directions(path: Path) -> None:
+    """Each file imports only what its room may know, and nobody imports our own package root."""
+    room = path.relative_to(HOUSE).with_suffix("").parts[0]
+    for name in imports(path):
+        if name.startswith("!"):
+            assert name != "!bytedeck", f"{path.name} imports the package root"
+            continue
+        other = name.split(".")[0]
+        allowed = other == room or any(name == may or name.startswith(may + ".") for may in MAY[room])
+        assert allowed, f"{room} may not import {name}"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.relative_to(HOUSE).with_suffix("").parts[0] in PURE])
+def test_stages_are_pure(path: Path) -> None:
+    """A file that decides has no I/O, no clock, no randomness, no environment."""
+    assert not {name[1:] for name in imports(path) if name.startswith("!")} & OUTSIDE
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    """Each file begins with a docstring, and none is longer than four hundred lines by much."""
+    for path in FILES:
+        text = path.read_text()
+        assert ast.get_docstring(ast.parse(text)), path
+        assert text.count("\n") <= 450, path
+
+
+def test_the_ways_in_are_not_imported() -> None:
+    """Nothing below imports a way in."""
+    for path in FILES:
+        room = path.relative_to(HOUSE).with_suffix("").parts[0]
+        if room not in ("cli",):
+            assert not {name for name in imports(path) if name.split(".")[0] == "cli"}, path

@@ -7,28 +7,34 @@ the configuration's.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import MsgspecError, Struct, json
+from msgspec.structs import replace
 
 from . import pipeline
 from .call import request as requests
-from .config import Config, load
-from .errors import InvalidRequest
-from .io.openrouter import Models, endpoint
+from .config import Config, Task, load
+from .errors import TABLE, ConnectionFailed, InvalidRequest, StreamBroken, UpstreamTimeout, error_from
+from .io.openrouter import TIMEOUT, Models, endpoint, get
 from .io.store import Store, open_store
-from .io.wire import Endpoint
+from .io.wire import Endpoint, Late, WireError
 from .money import to_units
 from .pipeline import Deck
+from .route import resolve, tasks
+from .stream import faults
 from .types import Ask, Message, Plan, Route, Timeouts
 
 if TYPE_CHECKING:
     from .io.local import Local
+    from .io.wire import Wire
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
@@ -41,6 +47,15 @@ class Explanation(Struct, frozen=True, kw_only=True):
     """The first candidate's worst case, units of 10⁻¹² USD; None: no known price bounds it."""
     prompt_bytes: int
     """Size of the request's body."""
+
+
+class _Account(Struct):
+    """The envelope of `GET /key`."""
+
+    data: dict[str, Any]
+
+
+_decode_account = json.Decoder(_Account, float_hook=Decimal).decode
 
 
 class House:
@@ -104,7 +119,7 @@ class House:
         """What a caller's arguments mean. Raises InvalidRequest for what cannot be meant."""
         chain = params.pop("models", None) or model
         return Ask(
-            id=os.urandom(16).hex(),
+            id=_request_id(),
             messages=_messages(prompt, system),
             task=task,
             models=(chain,) if isinstance(chain, str) and chain else tuple(chain),
@@ -143,6 +158,40 @@ class House:
         worst = pipeline.worst_case(ask, chosen, first, len(body), deck.utc_minutes)
         return Explanation(plan=chosen, worst_units=worst, prompt_bytes=len(body))
 
+    def plan(self, ask: Ask) -> Plan:
+        """Who would be asked, in order, and why. Nothing is sent, nothing is composed."""
+        requests.check(ask)
+        return pipeline.plan(ask, self.deck(ask))
+
+    def task(self, name: str) -> Task:
+        """The task of this name or alias. Raises UnknownTask with the nearest names."""
+        return tasks.find(self.config.tasks, name)
+
+    def named(self, model: str) -> tuple[str, str]:
+        """The id that a model's name stands for, and how a person calls it."""
+        catalog = self.models.current()
+        found = resolve.resolve(model, self.config, catalog).id
+        return found, resolve.display_name(found, self.config, catalog)
+
+    def account(self, wire: Wire) -> dict[str, Any]:
+        """What OpenRouter knows of the key (`GET /key`, wire reference 8), amounts as Decimal. Blocks.
+
+        Raises AuthenticationFailed and its like, ConnectionFailed, UpstreamTimeout.
+        """
+        try:
+            status, body = get(wire, "/key", TIMEOUT)
+        except Late as exc:
+            raise UpstreamTimeout(TABLE["headers_timeout"].sentence) from exc
+        except WireError as exc:
+            raise ConnectionFailed(TABLE["connect_failed"].sentence, detail=self.clean(str(exc))) from exc
+        if status != 200:
+            fault = faults.from_response(status, {}, body)
+            raise error_from(replace(fault, message=self.clean(fault.message)))
+        try:
+            return _decode_account(body).data
+        except MsgspecError as exc:
+            raise StreamBroken(TABLE["malformed"].sentence, code="malformed") from exc
+
     def endpoint(self, route: Route) -> Endpoint:
         """Where a route's requests go; starts the local model if it is the one."""
         if route == "openrouter":
@@ -155,12 +204,33 @@ class House:
         key = self.config.api_key
         return text if key is None else text.replace(key.reveal(), repr(key))
 
+    @contextmanager
+    def scripting(self) -> Iterator[None]:
+        """Within the block a script answers: no key is needed, and the rows go to a ledger in memory."""
+        from .io.memory import MemoryStore
+
+        own = self.__dict__.pop("store", None)
+        self.__dict__["store"] = MemoryStore()
+        self.scripted = True
+        try:
+            yield
+        finally:
+            self.scripted = False
+            del self.__dict__["store"]
+            if own is not None:
+                self.__dict__["store"] = own
+
     def close(self) -> None:
         """Write what is still to be written, and end the local model."""
         if "store" in self.__dict__:
             self.store.close()
         if "local" in self.__dict__:
             self.local.stop()
+
+
+def _request_id() -> str:
+    """32 hex digits, the first 12 the time in milliseconds: rows that come together lie together in an index."""
+    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
 
 
 def _messages(prompt: str | Iterable[Message], system: str) -> tuple[Message, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from typing import Literal
 
 import aiohttp
 
 from ..types import Request
-from .wire import Endpoint, Endpoints, Inflate, Phase, WireError, headers_for, proxy_for, tls_context
+from .wire import Endpoint, Endpoints, Inflate, Phase, Translating, headers_for, proxy_for, tls_context
 
 # How long a finished answer's last chunk may take, so that its connection can be used again.
 DRAIN = 0.25
@@ -16,35 +17,15 @@ KEEPALIVE = 60.0
 # One read brings at most this much: a burst should cost one turn of the loop, not many.
 READ_BUFFER = 256 * 1024
 
-_CONNECT: tuple[type[Exception], ...] = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientProxyConnectionError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
-)
-_BROKEN: tuple[type[Exception], ...] = (aiohttp.ClientError, OSError)
-
-
-class _Translating:
-    """Foreign errors → WireError. A class, not a generator: it stands on the hot path."""
-
-    def __init__(self, phase: Phase) -> None:
-        self._phase: Phase = phase
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: object) -> None:
-        if exc is None:
-            return
-        if isinstance(exc, _CONNECT):
-            raise WireError("connect", str(exc) or type(exc).__name__) from exc
-        if isinstance(exc, _BROKEN):
-            raise WireError(self._phase, str(exc) or type(exc).__name__) from exc
-
-
-_OPENING = _Translating("headers")
-_READING = _Translating("body")
+_TABLE: dict[type[Exception], Phase | Literal["", "late"]] = {
+    aiohttp.ClientConnectorError: "connect",
+    aiohttp.ConnectionTimeoutError: "connect",
+    aiohttp.InvalidURL: "connect",
+    aiohttp.ClientError: "",
+    OSError: "",
+}
+_OPENING = Translating("headers", _TABLE)
+_READING = Translating("body", _TABLE)
 
 
 class AiohttpWire:
@@ -157,7 +138,7 @@ async def _drained(response: aiohttp.ClientResponse) -> None:
         async with asyncio.timeout(DRAIN):
             while await response.content.readany():
                 pass
-    except _BROKEN:  # a TimeoutError is an OSError
+    except (aiohttp.ClientError, OSError):  # a TimeoutError is an OSError
         response.close()
     else:
         response.release()

@@ -11,14 +11,25 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import httpcore2
 from httpcore2 import NetworkBackend, NetworkStream
 
 from ..types import Request
-from .wire import Endpoint, Endpoints, Inflate, Late, Phase, WireError, headers_for, proxy_for, tls_context
+from .wire import (
+    Endpoint,
+    Endpoints,
+    Inflate,
+    Late,
+    Phase,
+    Translating,
+    WireError,
+    headers_for,
+    proxy_for,
+    tls_context,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -29,46 +40,30 @@ KEEPALIVE = 60.0
 # How long a finished answer's last chunk may take, so that its connection can be used again.
 DRAIN = 0.05
 
-_LATE: tuple[type[Exception], ...] = (httpcore2.ReadTimeout, httpcore2.WriteTimeout)
-_CONNECT: tuple[type[Exception], ...] = (
-    httpcore2.ConnectError,
-    httpcore2.ConnectTimeout,
-    httpcore2.ProxyError,
-    httpcore2.UnsupportedProtocol,
-)
-_BROKEN: tuple[type[Exception], ...] = (
-    httpcore2.NetworkError,
-    httpcore2.ProtocolError,
-    httpcore2.TimeoutException,
-    OSError,
-)
+_TABLE: dict[type[Exception], Phase | Literal["", "late"]] = {
+    httpcore2.ReadTimeout: "late",
+    httpcore2.WriteTimeout: "late",
+    httpcore2.ConnectTimeout: "connect",
+    httpcore2.ConnectError: "connect",
+    httpcore2.ProxyError: "connect",
+    httpcore2.UnsupportedProtocol: "connect",
+    httpcore2.TimeoutException: "",
+    httpcore2.NetworkError: "",
+    httpcore2.ProtocolError: "",
+    OSError: "",
+}
+_OPENING = Translating("headers", _TABLE)
+_READING = Translating("body", _TABLE)
 
 # What closing may meet: the connection is gone, and that is what was wanted.
-_GONE: tuple[type[Exception], ...] = (Late, WireError, *_BROKEN)
-
-
-class _Translating:
-    """Foreign errors → Late or WireError, for both faces. Classes, not a generator: it stands on the hot path."""
-
-    def __init__(self, phase: Phase) -> None:
-        self._phase: Phase = phase
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: object) -> None:
-        if exc is None:
-            return
-        if isinstance(exc, _LATE):
-            raise Late from exc
-        if isinstance(exc, _CONNECT):
-            raise WireError("connect", str(exc) or type(exc).__name__) from exc
-        if isinstance(exc, _BROKEN):
-            raise WireError(self._phase, str(exc) or type(exc).__name__) from exc
-
-
-_OPENING = _Translating("headers")
-_READING = _Translating("body")
+_GONE: tuple[type[Exception], ...] = (
+    Late,
+    WireError,
+    httpcore2.TimeoutException,
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    OSError,
+)
 
 
 class _Moment(threading.local):

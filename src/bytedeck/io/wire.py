@@ -36,6 +36,30 @@ class WireError(Exception):
         self.phase: Phase = phase
 
 
+class Translating:
+    """Foreign errors → Late or WireError, by a wire's own table. A class, not a generator: it stands on the hot path.
+
+    A row is an exception and the phase it tells of, where it tells of one: else it is the phase we are in.
+    "late" is no phase but the deadline. The first row that fits counts.
+    """
+
+    def __init__(self, phase: Phase, table: Mapping[type[Exception], Phase | Literal["", "late"]]) -> None:
+        self._phase = phase
+        self._table = table
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: object) -> None:
+        if exc is None:
+            return
+        for foreign, phase in self._table.items():
+            if isinstance(exc, foreign):
+                if phase == "late":
+                    raise Late from exc
+                raise WireError(phase or self._phase, str(exc) or type(exc).__name__) from exc
+
+
 class Line(Protocol):
     """One request on a blocking wire. Moments are monotonic seconds."""
 

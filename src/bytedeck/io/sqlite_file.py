@@ -1,0 +1,346 @@
+"""The SQLite file under the ledger: open it, bring its schema up to date, write rows, say what went wrong.
+
+Imported only when a row is written or read: it needs `sqlite3`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..errors import LedgerError
+from ..ledger.entry import Mark, Opened, micros
+from ..types import Intent, Settlement, Usage
+from . import sql
+from .owner import this_owner
+from .writer import Job
+
+# `application_id` of the file's header ("Byte"): tells our file from somebody else's database.
+APPLICATION_ID = 0x42797465
+BUSY_TIMEOUT = 5.0
+
+_NOTHING = Usage()
+_Params = tuple[Any, ...]
+
+# SQLite's name of an error, as far as it matters → what to tell, and what to do.
+_FAULTS: tuple[tuple[str, str, str], ...] = (
+    ("SQLITE_FULL", "cannot be written: the disk is full", "Free some space on that disk."),
+    ("SQLITE_READONLY", "is read-only", "Make the file and its folder writable."),
+    (
+        "SQLITE_BUSY",
+        "is locked by another program",
+        "Close the program that holds it, or wait until it is done.",
+    ),
+    ("SQLITE_LOCKED", "is locked by another program", "Close the program that holds it."),
+    (
+        "SQLITE_CORRUPT",
+        "is damaged",
+        "Move it away, with its -wal and -shm files: a new one is begun.",
+    ),
+    (
+        "SQLITE_NOTADB",
+        "is damaged, or no ledger at all",
+        "Move it away, with its -wal and -shm files: a new one is begun.",
+    ),
+    ("SQLITE_CANTOPEN", "cannot be opened", "Make sure that its folder exists and is yours."),
+    ("SQLITE_IOERR", "cannot be read or written: the disk fails", "Look after the disk."),
+)
+# After these, trying the next row at once would only wait as long again, or damage more.
+_HOPELESS = tuple(prefix for prefix, _, _ in _FAULTS if prefix not in ("SQLITE_FULL", "SQLITE_IOERR"))
+# After these the connection is as good as before.
+_HARMLESS = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CONSTRAINT")
+_ANOTHER_PLACE = "BYTE_DATABASE_URL=sqlite:///another/path keeps the ledger elsewhere, memory: nowhere."
+
+
+class SqliteFile:
+    """One connection for writing, opened at the first write. Used by the writer's thread alone."""
+
+    def __init__(self, path: str, busy_timeout: float = BUSY_TIMEOUT) -> None:
+        self._path = path
+        self._busy_timeout = busy_timeout
+        self._connection: sqlite3.Connection | None = None
+        self._file = (0, 0)
+        self._owner = ""
+
+    def write(self, jobs: list[Job]) -> None:
+        """Make the rows durable, all or none. Raises sqlite3.Error, OSError, OverflowError."""
+        connection = self._connection
+        if connection is None or self._moved():
+            connection = self._open()
+        try:
+            if len(jobs) == 1:  # a statement alone is a transaction
+                self._insert(connection, jobs[0])
+                return
+            connection.execute("begin immediate")
+            for job in jobs:
+                self._insert(connection, job)
+            connection.execute("commit")
+        except BaseException as exc:
+            self._recover(connection, exc)
+            raise
+
+    def close(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.close()
+
+    def leave(self, clean: bool) -> None:
+        """In the child of a fork. Closing lets SQLite forget the locks that only the parent holds; in
+        the middle of a wait it would hang, so there the connection is left as it is."""
+        connection, self._connection = self._connection, None
+        if connection is not None and clean:
+            connection.close()
+        elif connection is not None:
+            _left_behind.append(connection)
+
+    def explain(self, error: Exception) -> LedgerError:
+        return explain(error, self._path)
+
+    def hopeless(self, error: Exception) -> bool:
+        return isinstance(error, OSError | LedgerError) or _name(error).startswith(_HOPELESS)
+
+    def _moved(self) -> bool:
+        """Whether somebody removed or replaced the file: what we wrote to the old one would be lost."""
+        try:
+            return _identity(self._path) != self._file
+        except OSError:  # gone; opening tells the rest
+            return True
+
+    def _open(self) -> sqlite3.Connection:
+        self.close()
+        make_file(self._path)
+        connection = connect(self._path, self._busy_timeout)
+        try:
+            prepare(connection, self._path, sql.migrations("sqlite"), self._busy_timeout)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        self._file = _identity(self._path)
+        self._owner = this_owner()
+        return connection
+
+    def _insert(self, connection: sqlite3.Connection, job: Job) -> None:
+        assert job.row is not None  # noqa: S101 - the writer hands over rows only
+        statement, encode = _INSERTS[type(job.row)]
+        params = encode(job.row, job.at, self._owner)
+        try:
+            connection.execute(sql.statements("sqlite")[statement], params)
+        except UnicodeEncodeError:  # half a surrogate pair, from a command line or a broken upstream
+            connection.execute(sql.statements("sqlite")[statement], tuple(map(_readable, params)))
+
+    def _recover(self, connection: sqlite3.Connection, exc: BaseException) -> None:
+        """After a failure: no transaction stays open, and a doubtful connection is not used again."""
+        try:
+            if connection.in_transaction:
+                connection.execute("rollback")
+        except sqlite3.Error:
+            self.close()
+        if isinstance(exc, sqlite3.Error) and not _name(exc).startswith(_HARMLESS):
+            self.close()
+
+
+# Connections that the child of a fork may neither use nor close.
+_left_behind: list[sqlite3.Connection] = []
+
+
+def make_file(path: str) -> None:
+    """Create the file for its owner alone, and its folder too where that is missing. Raises OSError."""
+    try:
+        _create(path)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        _create(path)
+
+
+def _create(path: str) -> None:
+    try:
+        # Never opened when it is there: closing it would drop the locks that SQLite has on it.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        status = os.stat(path)
+        if status.st_mode & 0o077 and status.st_uid == os.getuid():
+            os.chmod(path, 0o600)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def connect(path: str, busy_timeout: float, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection in autocommit; -wal and -shm get the file's own mode. Raises sqlite3.Error."""
+    mode = "ro" if read_only else "rw"
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return sqlite3.connect(
+        f"file:{quoted}?mode={mode}",
+        uri=True,
+        timeout=busy_timeout,
+        isolation_level=None,
+        check_same_thread=False,  # the child of a fork closes what the thread opened
+    )
+
+
+def prepare(
+    connection: sqlite3.Connection, path: str, migrations: Mapping[str, str], busy_timeout: float
+) -> None:
+    """Set the connection up for writing and bring the schema up to date, one process at a time.
+
+    Raises LedgerError for a newer schema or somebody else's database, sqlite3.Error otherwise; the
+    connection is then to be closed, which rolls back.
+    """
+    _patiently(lambda: connection.execute("pragma journal_mode = wal").fetchone(), busy_timeout)
+    connection.execute("pragma synchronous = normal")
+    # 16 MB of log instead of 4: the same pages are copied and synced less often, 8 µs less an attempt.
+    connection.execute("pragma wal_autocheckpoint = 4000")
+    if applied(connection, path) == tuple(migrations):
+        return
+    connection.execute("begin immediate")
+    done = applied(connection, path)  # again: another process may have been quicker
+    refuse_newer(done, migrations, path)
+    connection.execute(f"pragma application_id = {APPLICATION_ID}")
+    connection.execute(
+        "create table if not exists migration (name text primary key, at integer not null) strict"
+    )
+    for name, script in migrations.items():
+        if name not in done:
+            _run(connection, script)
+            record = "insert into migration (name, at) values (?, ?)"
+            connection.execute(record, (name, time.time_ns() // 1000))
+    connection.execute("commit")
+
+
+def applied(connection: sqlite3.Connection, path: str) -> tuple[str, ...]:
+    """The migrations that the file has had, by name; () for an empty file. Raises LedgerError for
+    a database that is not ours."""
+    tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+    if not tables:
+        return ()
+    if connection.execute("pragma application_id").fetchone()[0] != APPLICATION_ID:
+        raise LedgerError(
+            f"The file {path} is a database of another program, not a ledger.", hint=(_ANOTHER_PLACE,)
+        )
+    return tuple(name for (name,) in connection.execute("select name from migration order by name"))
+
+
+def refuse_newer(done: tuple[str, ...], migrations: Mapping[str, str], path: str) -> None:
+    """Raises LedgerError for a file that has had a migration which we do not know."""
+    unknown = [name for name in done if name not in migrations]
+    if unknown:
+        raise LedgerError(
+            f"The ledger {path} was written by a newer Bytedeck ({unknown[-1]}).",
+            hint=("Upgrade Bytedeck.", _ANOTHER_PLACE),
+        )
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    """Every statement of a script (`executescript` would commit the transaction that we are in)."""
+    statement = ""
+    for part in script.split(";"):
+        statement += part + ";"
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
+
+
+def _patiently(step: Callable[[], object], patience: float) -> None:
+    """SQLite does not wait when two processes turn on the WAL at once: ask again until it is on."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            step()
+            return
+        except sqlite3.OperationalError as exc:
+            if not _name(exc).startswith("SQLITE_BUSY") or time.monotonic() >= until:
+                raise
+            time.sleep(0.01)
+
+
+def explain(error: Exception, path: str) -> LedgerError:
+    """The error as a person should read it: which file, what is wrong, what to do."""
+    if isinstance(error, LedgerError):
+        return error
+    name = _name(error)
+    for prefix, what, remedy in _FAULTS:
+        if name.startswith(prefix):
+            return _error(f"The ledger {path} {what}.", error, remedy, _ANOTHER_PLACE)
+    if isinstance(error, OSError):
+        why = error.strerror or type(error).__name__
+        return _error(f"The ledger {path} cannot be opened: {why}.", error, _ANOTHER_PLACE)
+    if name == "SQLITE_CONSTRAINT_UNIQUE":
+        return _error("The attempt is in the ledger already.", error)
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
+        return _error(f"The ledger {path} cannot be used: {error}.", error, _ANOTHER_PLACE)
+    return _error(f"A row does not fit into the ledger {path}.", error)
+
+
+def _error(sentence: str, error: Exception, *hint: str) -> LedgerError:
+    made = LedgerError(sentence, detail=f"{type(error).__name__}: {error}", hint=hint)
+    made.__cause__ = error
+    return made
+
+
+def _name(error: Exception) -> str:
+    """SQLite's own name of an error: `SQLITE_BUSY_SNAPSHOT`; "" for any other error."""
+    return getattr(error, "sqlite_errorname", "") or ""
+
+
+def _readable(value: Any) -> Any:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _intent(row: Intent, at: int, owner: str) -> _Params:
+    return (
+        row.attempt,
+        row.request,
+        row.number,
+        row.task,
+        row.model,
+        row.key,
+        row.streamed,
+        row.worst_units,
+        owner,
+        at,
+    )
+
+
+def _opened(row: Opened, at: int, _owner: str) -> _Params:
+    return row.attempt, row.generation_id, at
+
+
+def _settlement(row: Settlement, at: int, _owner: str) -> _Params:
+    usage = row.usage or _NOTHING
+    return (
+        row.attempt,
+        row.outcome,
+        row.quality,
+        row.cost_units,
+        row.cost_text,
+        usage.upstream_units,
+        usage.is_byok,
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.total_tokens,
+        usage.cached_tokens,
+        usage.cache_write_tokens,
+        usage.reasoning_tokens,
+        usage.web_searches,
+        row.model,
+        row.provider,
+        row.generation_id,
+        row.finish_reason,
+        row.error,
+        None if row.first_token is None else micros(row.first_token),
+        micros(row.seconds),
+        at,
+    )
+
+
+_INSERTS: dict[type[Mark], tuple[str, Callable[[Any, int, str], _Params]]] = {
+    Intent: ("begin", _intent),
+    Opened: ("mark", _opened),
+    Settlement: ("settle", _settlement),
+}

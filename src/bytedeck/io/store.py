@@ -1,0 +1,89 @@
+"""Where the ledger's rows go: one protocol, and the URL that chooses who keeps it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from ..errors import ConfigError
+from ..types import Intent, Settlement
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ..ledger.entry import Row
+    from ..ledger.report import By, Report, Verification
+
+Verdict = Exception | None
+"""None: begun. An exception: the row could not be written."""
+
+
+class Store(Protocol):
+    """Rows go in through one FIFO, so that a settlement never overtakes its intent.
+
+    Every method but `flush`, `close` and the reading ones returns at once. A failure to write a mark
+    or a settlement is kept in `lost` and told, never raised: the answer is worth more than its
+    receipt. After `close` a store may be used again; it then opens its file anew.
+    """
+
+    location: str
+    """Where the rows are, for a person."""
+
+    lost: list[str]
+    """One sentence for each row that could not be written (the first thousand)."""
+
+    def begin(self, intent: Intent, done: Callable[[Verdict], None]) -> None:
+        """Write the intent; call `done` once it is durable, or cannot be.
+
+        `done` is called from any thread, perhaps before `begin` returns; it may neither wait nor raise.
+        """
+
+    def mark(self, attempt: str, generation_id: str) -> None:
+        """Write the `opened` row. The first one of an attempt wins; one without intent does nothing."""
+
+    def settle(self, settlement: Settlement) -> None:
+        """Write the settlement. The first one of an attempt wins; one without intent does nothing."""
+
+    def flush(self, timeout: float = 5.0) -> None:
+        """Return when all that was handed over is written or lost, or after `timeout` seconds."""
+
+    def close(self) -> None:
+        """Flush and let go of the file. Idempotent."""
+
+    def usage(self, by: By = "task", since: datetime | None = None) -> Report:
+        """What was spent since a moment (with a time zone). Raises LedgerError if it cannot be read."""
+
+    def rows(self, limit: int = 100, since: datetime | None = None) -> list[Row]:
+        """The latest attempts, newest first. Raises LedgerError if they cannot be read."""
+
+    def verify(self) -> Verification:
+        """Look through everything. Raises LedgerError if the ledger cannot be read at all."""
+
+
+_POSSIBLE = (
+    "sqlite:///absolute/path/of/ledger.db keeps the ledger in a file.",
+    "memory: keeps it only as long as the process lives.",
+)
+
+
+def open_store(url: str) -> Store:
+    """The store that a URL names: `sqlite:///absolute/path` (taken literally) or `memory:`.
+
+    Does no I/O: the file is opened at the first row. Raises ConfigError for any other URL.
+    """
+    if url == "memory:":
+        from .memory import MemoryStore
+
+        return MemoryStore()
+    scheme, _, path = url.partition("://")
+    if scheme == "sqlite" and path.startswith("/") and not path.endswith("/") and "\0" not in path:
+        from .sqlite import SqliteStore
+
+        return SqliteStore(os.path.normpath("/" + path.lstrip("/")))
+    if scheme == "sqlite" or url.startswith("sqlite:"):
+        raise ConfigError("A SQLite ledger needs the absolute path of a file.", hint=_POSSIBLE)
+    # Only the scheme is told: a database's URL may hold a password.
+    kind = url.partition(":")[0] if ":" in url else ""
+    known = f"{kind!r}" if kind.isalnum() else "this"
+    raise ConfigError(f"The ledger cannot be kept in {known}: no such kind of database.", hint=_POSSIBLE)

@@ -1,0 +1,206 @@
+"""The rows of an attempt: what is written of it, and when it is final.
+
+Three marks, append-only: the intent before dispatch, `Opened` when the upstream gave the
+generation a name, the settlement at the end. `Row` is what they say together. No row
+holds words of a prompt or an answer.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from ..money import to_units, to_usd
+from ..types import Intent, Quality, Settlement, Usage
+
+State = Literal["settled", "awaiting", "open"]
+"""`settled`: final. `awaiting`: settled without a cost, which the generation's id can still tell.
+`open`: no settlement yet; the attempt runs, or its process died."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_NOTHING = Usage()
+
+
+class Opened(Struct, frozen=True):
+    """The second mark: the upstream gave the generation a name."""
+
+    attempt: str
+    generation_id: str
+
+
+Mark: TypeAlias = Intent | Opened | Settlement
+"""What can be written of an attempt."""
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """One attempt, its marks joined."""
+
+    attempt: str
+    request: str
+    number: int
+    at: datetime
+    """When its intent was handed over (UTC, by the store's clock)."""
+    task: str
+    model: str
+    """The model that was asked."""
+    key: str
+    """Label of the key that asked."""
+    streamed: bool
+    worst_units: int | None
+    owner: str
+    """The process that runs it, as `<pid>-<start token>`."""
+    settled_at: datetime | None = None
+    outcome: str = ""
+    """`answered`, or a fault's code; "" while it is open."""
+    quality: Quality = "unknown"
+    answered: str = ""
+    """The model that answered, as the provider names it."""
+    provider: str = ""
+    generation_id: str = ""
+    finish_reason: str = ""
+    error: str = ""
+    cost_units: int | None = None
+    """Charged to the account; None: not known (yet)."""
+    cost_text: str = ""
+    """The provider's own decimal text of it."""
+    upstream_units: int | None = None
+    is_byok: bool = False
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    web_searches: int = 0
+    first_token: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def state(self) -> State:
+        """Whether the row is final."""
+        return state(self.settled_at is not None, self.cost_units, self.generation_id)
+
+    @property
+    def spend_units(self) -> int | None:
+        """The charge, and the provider's bill where the key was one's own; None: not known (yet)."""
+        if self.cost_units is None:
+            return None
+        return self.cost_units + ((self.upstream_units or 0) if self.is_byok else 0)
+
+    @property
+    def cost(self) -> Decimal | None:
+        """`spend_units` in USD."""
+        return None if self.spend_units is None else to_usd(self.spend_units)
+
+
+def state(settled: bool, cost_units: int | None, generation_id: str) -> State:
+    """Whether an attempt is final (see `State`)."""
+    if not settled:
+        return "open"
+    return "awaiting" if cost_units is None and generation_id else "settled"
+
+
+def join(
+    intent: Intent,
+    at: int,
+    owner: str,
+    opened: Opened | None,
+    settlement: Settlement | None,
+    settled_at: int | None,
+) -> Row:
+    """The marks of one attempt as one row. Times are microseconds since 1970, UTC."""
+    row = Row(
+        attempt=intent.attempt,
+        request=intent.request,
+        number=intent.number,
+        at=moment(at),
+        task=intent.task,
+        model=intent.model,
+        key=intent.key,
+        streamed=intent.streamed,
+        worst_units=intent.worst_units,
+        owner=owner,
+        generation_id=opened.generation_id if opened else "",
+    )
+    if settlement is None or settled_at is None:
+        return row
+    return _settled(row, settlement, settled_at)
+
+
+def _settled(row: Row, settlement: Settlement, settled_at: int) -> Row:
+    usage = settlement.usage or _NOTHING
+    return Row(
+        attempt=row.attempt,
+        request=row.request,
+        number=row.number,
+        at=row.at,
+        task=row.task,
+        model=row.model,
+        key=row.key,
+        streamed=row.streamed,
+        worst_units=row.worst_units,
+        owner=row.owner,
+        settled_at=moment(settled_at),
+        outcome=settlement.outcome,
+        quality=settlement.quality,
+        answered=settlement.model,
+        provider=settlement.provider,
+        generation_id=settlement.generation_id or row.generation_id,
+        finish_reason=settlement.finish_reason,
+        error=settlement.error,
+        cost_units=settlement.cost_units,
+        cost_text=settlement.cost_text,
+        upstream_units=usage.upstream_units,
+        is_byok=usage.is_byok,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        total_tokens=usage.total_tokens,
+        cached_tokens=usage.cached_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        web_searches=usage.web_searches,
+        first_token=None if settlement.first_token is None else seconds(micros(settlement.first_token)),
+        seconds=seconds(micros(settlement.seconds)),
+    )
+
+
+def moment(microseconds: int) -> datetime:
+    """Microseconds since 1970 → the moment, UTC."""
+    return _EPOCH + microseconds * _MICROSECOND
+
+
+def instant(when: datetime) -> int:
+    """A moment with its time zone → microseconds since 1970. Raises TypeError without a zone."""
+    return (when - _EPOCH) // _MICROSECOND
+
+
+def micros(duration: float) -> int:
+    """Seconds → whole microseconds, as they are stored: no floats in the ledger."""
+    return round(duration * 1_000_000)
+
+
+def seconds(duration: int) -> float:
+    """Stored microseconds → seconds."""
+    return duration / 1_000_000
+
+
+def cost_problem(attempt: str, cost_units: int | None, cost_text: str) -> str | None:
+    """What is wrong with a stored cost, in one sentence; None: nothing.
+
+    A cost is not negative, and where the provider's text is kept it is that text in units.
+    """
+    if cost_units is not None and cost_units < 0:
+        return f"Attempt {attempt} has a negative cost: {cost_units} units."
+    if not cost_text:
+        return None
+    try:
+        told = to_units(cost_text)
+    except ValueError:
+        return f"Attempt {attempt} has a cost text that is no amount of money: {cost_text!r}."
+    if told != cost_units:
+        return f"Attempt {attempt} says {cost_units} units, its text {cost_text} is {told}."
+    return None

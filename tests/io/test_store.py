@@ -1,0 +1,314 @@
+"""The contract of every store: one set of tests for memory and SQLite alike."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bytedeck.errors import ConfigError, LedgerError
+from bytedeck.io.memory import MemoryStore
+from bytedeck.io.sqlite import SqliteStore
+from bytedeck.io.store import Store, open_store
+from bytedeck.ledger.entry import instant
+from bytedeck.types import Usage
+from marks import REQUEST, begin, intent, settlement, unknown
+
+START = datetime(2026, 11, 20, 23, 59, tzinfo=UTC)
+
+
+class Clock:
+    """The store's clock, moved by the test."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> int:
+        return instant(self.now)
+
+    def pass_(self, **duration: int) -> datetime:
+        self.now += timedelta(**duration)
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    made: dict[str, Callable[[], Store]] = {
+        "memory": lambda: MemoryStore(clock),
+        "sqlite": lambda: SqliteStore(str(tmp_path / "byte" / "ledger.db"), clock),
+    }
+    store = made[request.param]()
+    yield store
+    store.close()
+    assert store.lost == []
+
+
+def test_one_attempt_from_intent_to_settlement(store: Store, clock: Clock):
+    """Every field that was written comes back, to the unit and the microsecond."""
+    assert begin(store, intent()) is None
+    clock.pass_(seconds=1)
+    store.mark(intent().attempt, "gen-opened")
+    (row,) = store.rows()
+    assert (row.state, row.generation_id, row.worst_units, row.at) == ("open", "gen-opened", 5_000_000, START)
+    clock.pass_(seconds=1)
+    store.settle(settlement())
+    (row,) = store.rows()
+    assert (row.attempt, row.request, row.number) == (f"{REQUEST}-1", REQUEST, 1)
+    assert (row.task, row.model, row.key, row.streamed) == ("coding", "m/one", "home", True)
+    assert (row.at, row.settled_at) == (START, START + timedelta(seconds=2))
+    assert (row.state, row.outcome, row.quality) == ("settled", "answered", "reported")
+    assert (row.answered, row.provider, row.generation_id) == ("m/one-2026", "P", "gen-1")
+    assert (row.finish_reason, row.error, row.first_token, row.seconds) == ("stop", "", 0.25, 1.5)
+    assert (row.cost_units, row.cost_text, row.spend_units) == (93_000_000, "0.000093", 93_000_000)
+    assert (row.prompt_tokens, row.completion_tokens, row.total_tokens) == (100, 50, 150)
+    assert (row.cached_tokens, row.cache_write_tokens, row.reasoning_tokens) == (30, 4, 20)
+    assert (row.web_searches, row.is_byok, row.upstream_units) == (2, False, 80_000_000)
+
+
+def test_first_settlement_wins(store: Store):
+    """A second settlement, and a second mark, change nothing."""
+    begin(store, intent())
+    store.mark(intent().attempt, "gen-first")
+    store.mark(intent().attempt, "gen-second")
+    store.settle(unknown(generation_id=""))
+    store.settle(settlement())
+    (row,) = store.rows()
+    assert (row.outcome, row.cost_units, row.generation_id) == ("truncated", None, "gen-first")
+
+
+def test_marks_without_intent_do_nothing(store: Store):
+    """Who was never begun is neither opened nor settled, not even by an intent that comes later."""
+    store.mark(intent().attempt, "gen-1")
+    store.settle(settlement())
+    assert store.rows() == []
+    assert begin(store, intent()) is None
+    (row,) = store.rows()
+    assert (row.state, row.generation_id) == ("open", "")
+
+
+def test_an_attempt_is_begun_once(store: Store):
+    """A second intent of the same name gets an error, and takes nobody else along."""
+    verdicts: list[object] = []
+    for number in (1, 2, 1, 3):
+        store.begin(intent(number), verdicts.append)
+    store.flush()
+    assert [type(verdict) for verdict in verdicts] == [type(None), type(None), LedgerError, type(None)]
+    assert "is in the ledger already" in str(verdicts[2])
+    assert [row.number for row in store.rows()] == [3, 2, 1]
+
+
+def test_settlements_never_overtake_their_intents(store: Store):
+    """A settlement handed over right behind its intent, before any verdict, counts."""
+    for number in range(1, 1001):
+        store.begin(intent(number), lambda verdict: None)
+        store.settle(settlement(number))
+    store.flush()
+    check = store.verify()
+    assert (check.attempts, check.settled, check.cost_units) == (1000, 1000, 93_000_000_000)
+
+
+def test_eight_threads_at_once(store: Store):
+    """200 attempts on each of eight threads: every row is there, once."""
+    verdicts: list[object] = []
+
+    def work(number: int) -> None:
+        request = f"{number:032x}"
+        for attempt in range(1, 201):
+            verdicts.append(begin(store, intent(attempt, request)))
+            store.mark(f"{request}-{attempt}", f"gen-{number}-{attempt}")
+            store.settle(settlement(attempt, request, generation_id=f"gen-{number}-{attempt}"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert verdicts == [None] * 1600
+    rows = store.rows(limit=2000)
+    assert len({row.attempt for row in rows}) == len(rows) == 1600
+    assert {row.state for row in rows} == {"settled"}
+    report = store.usage("task")
+    assert (report.total.requests, report.total.attempts) == (8, 1600)
+    assert report.total.cost_units == 1600 * 93_000_000
+
+
+def fill(store: Store, clock: Clock) -> None:
+    """Three requests on two days: two models, two keys, every way of knowing a cost."""
+    one, two, three = "1" * 32, "2" * 32, "3" * 32
+    begin(store, intent(1, one))
+    store.settle(unknown(1, one))
+    begin(store, intent(2, one, model="m/two"))
+    store.settle(settlement(2, one))
+    clock.pass_(minutes=2)  # past midnight, UTC
+    begin(store, intent(1, two, key="work", task="general"))
+    byok = Usage(prompt_tokens=7, completion_tokens=3, upstream_units=1_000, is_byok=True)
+    store.settle(settlement(1, two, usage=byok, cost_units=1, cost_text="0.000000000001"))
+    begin(store, intent(1, three, key="", task=""))
+    store.settle(settlement(1, three, quality="estimated", cost_units=10, cost_text="", usage=None))
+    begin(store, intent(2, three, key="", task="", worst_units=None))
+
+
+def figures(store: Store, by: str, since: datetime | None = None) -> list[tuple[object, ...]]:
+    report = store.usage(by, since)  # type: ignore[arg-type]
+    return [
+        (one.label, one.requests, one.attempts, one.tokens, one.cost_units, one.unknown, one.estimated)
+        for one in (*report.lines, report.total)
+    ]
+
+
+USAGE_BY = {
+    "task": [
+        ("coding", 1, 2, 150, 93_000_000, 1, 0),
+        ("general", 1, 1, 10, 1_001, 0, 0),
+        ("", 1, 2, 0, 10, 1, 1),
+    ],
+    "model": [("m/two", 1, 1, 150, 93_000_000, 0, 0), ("m/one", 3, 4, 10, 1_011, 2, 1)],
+    "key": [
+        ("home", 1, 2, 150, 93_000_000, 1, 0),
+        ("work", 1, 1, 10, 1_001, 0, 0),
+        ("", 1, 2, 0, 10, 1, 1),
+    ],
+    "day": [("2026-11-20", 1, 2, 150, 93_000_000, 1, 0), ("2026-11-21", 2, 3, 10, 1_011, 1, 1)],
+}
+
+
+@pytest.mark.parametrize("by", USAGE_BY)
+def test_usage(store: Store, clock: Clock, by: str):
+    """The sums by task, model, key and day; each adds up to the same total."""
+    fill(store, clock)
+    assert figures(store, by) == [*USAGE_BY[by], ("total", 3, 5, 160, 93_001_011, 2, 1)]
+    report = store.usage(by)  # type: ignore[arg-type]
+    assert (report.days, report.total.trend) == (("2026-11-20", "2026-11-21"), (93_000_000, 1_011))
+
+
+def test_usage_since(store: Store, clock: Clock):
+    """Only attempts begun at that moment or later count."""
+    fill(store, clock)
+    assert figures(store, "day", START + timedelta(minutes=2)) == [
+        USAGE_BY["day"][1],
+        ("total", 2, 3, 10, 1_011, 1, 1),
+    ]
+    assert figures(store, "task", clock.now + timedelta(microseconds=1)) == [("total", 0, 0, 0, 0, 0, 0)]
+
+
+def test_sums_are_exact_beyond_64_bits(store: Store):
+    """Many large costs add up without overflow and without losing a unit."""
+    most = 2**63 - 1
+    for number in range(1, 9):
+        begin(store, intent(number))
+        store.settle(settlement(number, cost_units=most, cost_text="9223372.036854775807"))
+    assert store.usage("task").total.cost_units == 8 * most
+    check = store.verify()
+    assert (check.ok, check.cost_units) == (True, 8 * most)
+
+
+def test_rows_newest_first(store: Store, clock: Clock):
+    """`limit` takes the latest in the order of arrival, even if the clock was set back; `since` filters."""
+    for number, hours in ((1, 0), (2, 2), (3, -1)):
+        clock.pass_(hours=hours)
+        begin(store, intent(number))
+    assert [row.number for row in store.rows()] == [3, 2, 1]
+    assert [row.number for row in store.rows(limit=1)] == [3]
+    assert [row.number for row in store.rows(since=START + timedelta(minutes=30))] == [3, 2]
+    assert store.rows(limit=0) == store.rows(limit=-1) == []
+
+
+def test_verify_counts(store: Store, clock: Clock):
+    """What is open or awaits its cost is counted, and is no problem."""
+    fill(store, clock)
+    check = store.verify()
+    assert (check.ok, check.problems) == (True, ())
+    assert (check.attempts, check.settled, check.awaiting) == (5, 3, 1)
+    assert (check.in_flight, check.orphaned, check.cost_units) == (1, 0, 93_001_011)
+
+
+def test_verify_finds_a_cost_that_is_not_its_text(store: Store):
+    """A row whose units and text differ is named, as is a negative cost."""
+    begin(store, intent(1))
+    store.settle(settlement(1, cost_units=93_000_001))
+    begin(store, intent(2))
+    store.settle(settlement(2, cost_units=-5, cost_text=""))
+    check = store.verify()
+    assert not check.ok
+    assert "says 93000001 units" in check.problems[0]
+    assert f"{REQUEST}-2 has a negative cost" in check.problems[1]
+    assert len(check.problems) == 2
+
+
+def test_an_empty_ledger(store: Store, tmp_path: Path):
+    """Asking makes nothing: no rows, no sums, no problems, no file."""
+    assert store.rows() == []
+    assert store.usage("model").lines == ()
+    assert store.verify().ok
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_close_is_idempotent_and_not_the_end(store: Store):
+    """A row that comes after `close` is written all the same."""
+    store.close()
+    begin(store, intent())
+    store.close()
+    store.close()
+    store.settle(settlement())
+    store.flush()
+    (row,) = store.rows()
+    assert row.state == "settled"
+
+
+def test_text_of_any_kind(store: Store):
+    """Half a surrogate pair from a command line, a NUL, quotes: nothing stops a row."""
+    begin(store, intent(task="\udcff", model="m\0'; drop table intent; --"))
+    store.settle(settlement(error="\ud800"))
+    (row,) = store.rows()
+    assert (row.state, row.model[2:6]) == ("settled", "'; d")
+
+
+def test_usage_by_something_else(store: Store):
+    """An unknown grouping is refused, not taken for a column."""
+    with pytest.raises(ValueError, match="cannot be grouped by 'owner'"):
+        store.usage("owner")  # type: ignore[arg-type]
+
+
+def test_open_store(tmp_path: Path):
+    """The URL chooses the store, and opening it does nothing yet."""
+    assert isinstance(open_store("memory:"), MemoryStore)
+    path = tmp_path / "a folder" / "100% ?#.db"
+    store = open_store(f"sqlite://{path}")
+    assert (isinstance(store, SqliteStore), store.location) == (True, str(path))
+    assert list(tmp_path.iterdir()) == []
+    begin(store, intent())
+    assert path.is_file()
+    assert len(store.rows()) == 1
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "memory",
+        "sqlite:",
+        "sqlite:///",
+        "sqlite://ledger.db",
+        "sqlite:ledger.db",
+        "sqlite:///folder/",
+        "sqlite:///a\0b",
+        "postgresql://user:secret@host/db",
+        "secret.db",
+        "/secret/ledger.db",
+    ],
+)
+def test_open_store_refuses(url: str):
+    """Any other URL: what is possible is told, and no part of the URL that may be a secret."""
+    with pytest.raises(ConfigError) as caught:
+        open_store(url)
+    assert any("sqlite:///" in line for line in caught.value.hint)
+    assert "secret" not in f"{caught.value} {caught.value.hint}"

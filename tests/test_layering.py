@@ -18,19 +18,19 @@ MAY: dict[str, set[str]] = {
     "models": {"config"},
     "route": NOUNS,
     "guard": NOUNS,
-    "stream": NOUNS,
-    "call": NOUNS | {"stream"},
+    "codec": NOUNS,
+    "call": NOUNS | {"codec"},
     "ledger": NOUNS,
-    "pipeline": NOUNS | {"route", "guard", "stream", "call", "ledger"},
+    "pipeline": NOUNS | {"route", "guard", "codec", "call", "ledger"},
     # What the world is told by: commands, rows, and what a GET or a script is made of.
-    "io": NOUNS | {"call.steps", "ledger.entry", "ledger.report", "route.catalog", "stream.encode"},
-    "house": NOUNS | {"pipeline", "io", "call.request", "route", "stream.faults"},
+    "io": NOUNS | {"call.steps", "ledger.entry", "ledger.report", "route.catalog", "codec.encode"},
+    "house": NOUNS | {"pipeline", "io", "call.request", "route", "codec.faults"},
     "streams": NOUNS | {"io"},
     "client": NOUNS | {"house", "streams", "pipeline", "io", "ledger.report"},
-    "cli": NOUNS | {"client", "house", "io", "ledger", "route", "stream.encode"},
+    "cli": NOUNS | {"client", "house", "io", "ledger", "route", "codec.encode"},
     "__init__": {"client", "streams", "types", "errors", "models"},
 }
-PURE = ("route", "guard", "call", "stream", "ledger", "pipeline")
+PURE = ("route", "guard", "call", "codec", "ledger", "pipeline")
 OUTSIDE = {
     "os",
     "time",

@@ -7,28 +7,32 @@ with Hub() as hub:
         print(delta, end="", flush=True)
 """
 
-from . import models
-from .client import AsyncHub, Hub, chat, stream
-from .errors import (
-    AuthenticationFailed,
-    BudgetExceeded,
-    ByteError,
-    CallerError,
-    ContentFiltered,
-    ContextTooLong,
-    InsufficientCredits,
-    LimitError,
-    ModelUnavailable,
-    NoWayToAnswer,
-    RateLimited,
-    StreamBroken,
-    UnknownModel,
-    UnknownTask,
-    UpstreamError,
-    UpstreamTimeout,
-)
-from .streams import AsyncStream, Stream
-from .types import Attempt, Delta, Reply, Timeouts, ToolCall, Usage
+import typing as _typing
+from importlib import import_module as _import_module
+
+if _typing.TYPE_CHECKING:
+    from . import models
+    from .client import AsyncHub, Hub, chat, stream
+    from .errors import (
+        AuthenticationFailed,
+        BudgetExceeded,
+        ByteError,
+        CallerError,
+        ContentFiltered,
+        ContextTooLong,
+        InsufficientCredits,
+        LimitError,
+        ModelUnavailable,
+        NoWayToAnswer,
+        RateLimited,
+        StreamBroken,
+        UnknownModel,
+        UnknownTask,
+        UpstreamError,
+        UpstreamTimeout,
+    )
+    from .streams import AsyncStream, Stream
+    from .types import Attempt, Delta, Reply, Timeouts, ToolCall, Usage
 
 __all__ = [
     "AsyncHub",
@@ -61,3 +65,26 @@ __all__ = [
     "models",
     "stream",
 ]
+
+# Each name is fetched at its first use (PEP 562): `byte --help` needs none of them, and who only
+# catches our errors need not load an engine for it.
+_HOMES = {
+    "client": ("AsyncHub", "Hub", "chat", "stream"),
+    "streams": ("AsyncStream", "Stream"),
+    "models": ("models",),
+    "types": ("Attempt", "Delta", "Reply", "Timeouts", "ToolCall", "Usage"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> _typing.Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOME.get(name, "errors")
+    module = _import_module(f".{home}", __name__)
+    found = globals()[name] = module if name == home else getattr(module, name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -378,7 +378,7 @@ class AsyncHub(_Face):
             from .io.aio import AiohttpWire
 
             return AiohttpWire(self.house.endpoint)
-        from .io.http import AsyncHttpWire
+        from .io.ahttp import AsyncHttpWire
 
         return AsyncHttpWire(self.house.endpoint)
 

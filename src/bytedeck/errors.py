@@ -249,8 +249,6 @@ class Row(NamedTuple):
     exit_code: int
     amend: str = ""
     """A change to the request with which it is sent once more (wire reference, letter M)."""
-    billed: bool = False
-    """Whether the upstream may charge for an attempt that ended like this."""
 
 
 # Exit codes of the CLI. 0 is a whole answer; 2 is click's for wrong usage; 130 is Ctrl-C.
@@ -265,50 +263,62 @@ _SERVER = "OpenRouter server error. Try again shortly."
 _UNAVAILABLE = "Model temporarily unavailable. Try a different model."
 _RATE = "Rate limited. Please wait a moment and try again."
 
+# fmt: off
 TABLE: dict[str, Row] = {
+    # code: class, sentence, retries, then, HTTP status, exit code
     # the way to the upstream
     "connect_failed": Row(ConnectionFailed, "Cannot reach the model's server. Check your network connection.",
                           2, "stop", 502, _NETWORK),
     "connection_lost": Row(ConnectionFailed, "The connection was lost before an answer came. Try again shortly.",
-                           1, "next", 502, _NETWORK, billed=True),
+                           1, "next", 502, _NETWORK),
     "headers_timeout": Row(UpstreamTimeout, "The model did not answer in time. Try again, or try a different model.",
-                           0, "next", 504, _TIMEOUT, billed=True),
+                           0, "next", 504, _TIMEOUT),
     "first_event_timeout": Row(UpstreamTimeout, "The model accepted the request and then said nothing. Try a different model.",
-                               0, "next", 504, _TIMEOUT, billed=True),
+                               0, "next", 504, _TIMEOUT),
     "idle_timeout": Row(UpstreamTimeout, "The model fell silent in the middle of its answer.",
-                        0, "next", 504, _TIMEOUT, billed=True),
+                        0, "next", 504, _TIMEOUT),
     "total_timeout": Row(UpstreamTimeout, "The request took longer than its total time limit.",
-                         0, "stop", 504, _TIMEOUT, billed=True),
+                         0, "stop", 504, _TIMEOUT),
     # the stream
-    "truncated": Row(StreamBroken, "The answer broke off before its end.", 1, "next", 502, _BROKEN, billed=True),
+    "truncated": Row(StreamBroken, "The answer broke off before its end.", 1, "next", 502, _BROKEN),
     "malformed": Row(StreamBroken, "The model's server sent something that cannot be read.",
-                     1, "next", 502, _BROKEN, billed=True),
+                     1, "next", 502, _BROKEN),
     "provider_error": Row(UpstreamError, "The model's provider failed. Try again, or try a different model.",
-                          1, "next", 502, _UPSTREAM, billed=True),
+                          1, "next", 502, _UPSTREAM),
     "empty_answer": Row(EmptyAnswer, "The model returned an empty answer. Try again, or try a different model.",
-                        1, "next", 502, _EMPTY, billed=True),
+                        1, "next", 502, _EMPTY),
     "reasoning_exhausted": Row(EmptyAnswer, "The model spent all its tokens on reasoning and wrote no answer. Allow more max_tokens, or less reasoning.",
-                               0, "next", 502, _EMPTY, amend="more_tokens", billed=True),
-    "content_filtered": Row(ContentFiltered, "The provider refused this for its content.", 0, "stop", 400, _FILTER, billed=True),
+                               0, "next", 502, _EMPTY, amend="more_tokens"),
+    "content_filtered": Row(ContentFiltered, "The provider refused this for its content.",
+                            0, "stop", 400, _FILTER),
     # the upstream's statuses
-    "upstream_timeout": Row(UpstreamTimeout, "The model took too long. Try again, or try a different model.", 1, "next", 504, _TIMEOUT),
+    "upstream_timeout": Row(UpstreamTimeout, "The model took too long. Try again, or try a different model.",
+                            1, "next", 504, _TIMEOUT),
     "server_error": Row(ServerError, _SERVER, 1, "next", 502, _UPSTREAM),
     "unavailable": Row(ModelUnavailable, _UNAVAILABLE, 2, "next", 503, _DOWN),
     "rate_limited": Row(RateLimited, _RATE, 1, "next", 429, _LIMIT),
     "rate_limited_account": Row(RateLimited, _RATE, 1, "stop", 429, _LIMIT),
     "free_limit": Row(RateLimited, "Rate limited: today's free requests are used up.", 0, "stop", 429, _LIMIT),
-    "authentication": Row(AuthenticationFailed, "Invalid API key. Check your OpenRouter configuration.", 0, "stop", 401, _AUTH),
+    "authentication": Row(AuthenticationFailed, "Invalid API key. Check your OpenRouter configuration.",
+                          0, "stop", 401, _AUTH),
     "insufficient_credits": Row(InsufficientCredits, "Insufficient credits. Add funds to your OpenRouter account.",
                                 0, "stop", 402, _CREDITS),
     "max_tokens_unaffordable": Row(InsufficientCredits, "Your credits do not cover that many tokens. Ask for fewer max_tokens, or add funds.",
                                    0, "stop", 402, _CREDITS, amend="affordable_tokens"),
-    "upstream_budget": Row(InsufficientCredits, "A budget of your OpenRouter workspace is used up.", 0, "stop", 402, _CREDITS),
-    "moderated": Row(ContentFiltered, "The provider's moderation refused this prompt.", 0, "next", 403, _FILTER),
-    "guardrail": Row(PermissionRefused, "A guardrail of your OpenRouter account blocked this request.", 0, "stop", 403, _DENIED),
-    "region_restricted": Row(PermissionRefused, "This model is not offered in your region. Try a different model.", 0, "next", 403, _DENIED),
-    "permission_denied": Row(PermissionRefused, "Your API key may not do this. Check its rights at OpenRouter.", 0, "stop", 403, _DENIED),
-    "model_not_found": Row(UnknownModel, "This model does not exist, or is no longer served. Try a different model.", 0, "next", 404, _NAMES),
-    "constraint_unmet": Row(UnknownModel, "No provider of this model supports what the request asks for.", 0, "next", 404, _NAMES),
+    "upstream_budget": Row(InsufficientCredits, "A budget of your OpenRouter workspace is used up.",
+                           0, "stop", 402, _CREDITS),
+    "moderated": Row(ContentFiltered, "The provider's moderation refused this prompt.",
+                     0, "next", 403, _FILTER),
+    "guardrail": Row(PermissionRefused, "A guardrail of your OpenRouter account blocked this request.",
+                     0, "stop", 403, _DENIED),
+    "region_restricted": Row(PermissionRefused, "This model is not offered in your region. Try a different model.",
+                             0, "next", 403, _DENIED),
+    "permission_denied": Row(PermissionRefused, "Your API key may not do this. Check its rights at OpenRouter.",
+                             0, "stop", 403, _DENIED),
+    "model_not_found": Row(UnknownModel, "This model does not exist, or is no longer served. Try a different model.",
+                           0, "next", 404, _NAMES),
+    "constraint_unmet": Row(UnknownModel, "No provider of this model supports what the request asks for.",
+                            0, "next", 404, _NAMES),
     "context_too_long": Row(ContextTooLong, "The prompt is too long for this model.", 0, "next", 400, _CONTEXT),
     "invalid_request": Row(InvalidRequest, "The request was refused as invalid.", 0, "stop", 400, _INVALID),
     "payload_too_large": Row(InvalidRequest, "The request is too large.", 0, "stop", 413, _INVALID),
@@ -319,17 +329,20 @@ TABLE: dict[str, Row] = {
     "reasoning_history": Row(InvalidRequest, "The reasoning details in the conversation are not accepted by this model.",
                              0, "stop", 400, _INVALID, amend="no_reasoning_details"),
     "tool_arguments_truncated": Row(StreamBroken, "A tool call was cut off by max_tokens; its arguments are incomplete.",
-                                    0, "stop", 502, _BROKEN, billed=True),
+                                    0, "stop", 502, _BROKEN),
     # ours
-    "over_max_cost": Row(BudgetExceeded, "This could cost more than you allowed, so it was not sent.", 0, "stop", 402, _CREDITS),
+    "over_max_cost": Row(BudgetExceeded, "This could cost more than you allowed, so it was not sent.",
+                         0, "stop", 402, _CREDITS),
     "unknown_task": Row(UnknownTask, "Unknown task.", 0, "stop", 404, _NAMES),
     "unknown_model": Row(UnknownModel, "Unknown model.", 0, "stop", 404, _NAMES),
     "no_way_to_answer": Row(NoWayToAnswer, "There is no API key and no local model.", 0, "stop", 503, _NO_WAY),
     "local_failed": Row(ModelUnavailable, "The local model could not be started.", 0, "stop", 503, _DOWN),
     "bad_config": Row(ConfigError, "The configuration cannot be read.", 0, "stop", 500, _CONFIG),
     "ledger_failed": Row(LedgerError, "The ledger cannot be written.", 0, "stop", 503, _LEDGER),
-    "internal": Row(InternalError, "Something went wrong inside Bytedeck. This is a bug.", 0, "stop", 500, _BUG),
+    "internal": Row(InternalError, "Something went wrong inside Bytedeck. This is a bug.",
+                    0, "stop", 500, _BUG),
 }
+# fmt: on
 
 
 def error_from(fault: Fault, reply: Reply | None = None, hint: Sequence[str] = ()) -> ByteError:

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from . import pipeline
 from .call import request as requests
+from .codec import faults
 from .config import Config, Task, load
 from .errors import TABLE, ConnectionFailed, InvalidRequest, StreamBroken, UpstreamTimeout, error_from
 from .io.openrouter import TIMEOUT, Models, endpoint, get
@@ -29,7 +30,6 @@ from .io.wire import Endpoint, Late, WireError
 from .money import to_units
 from .pipeline import Deck
 from .route import resolve, tasks
-from .stream import faults
 from .types import Ask, Message, Plan, Route, Timeouts
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class House:
         if route == "openrouter":
             return endpoint(self.config)
         served = self.local.start()
-        return Endpoint(served.base_url, (("authorization", f"Bearer {served.api_key}"),))
+        return Endpoint(served.base_url, (("authorization", f"Bearer {served.api_key}"),), is_here=True)
 
     def clean(self, text: str) -> str:
         """The text without our key, whatever form it has."""

@@ -22,7 +22,7 @@ from .guard import budget
 from .route import catalog
 from .route.catalog import Catalog
 from .route.choose import choose
-from .types import Ask, Attempt, Candidate, Delta, Intent, Plan, Reply, Usage
+from .types import Ask, Attempt, Candidate, Delta, Intent, Plan, Reply, Timeouts, Usage
 
 MODELS_PER_REQUEST = 3
 """How many models of a task's chain are tried; a chain that the caller names is tried whole."""
@@ -120,6 +120,11 @@ def _chain(run: _Run) -> Iterator[tuple[Candidate, bool]]:
         yield candidate, place == len(chain)
 
 
+def _patience(timeouts: Timeouts, candidate: Candidate) -> Timeouts:
+    """A model on this machine reads a long prompt at a hundred tokens a second: silent, but not stalled."""
+    return replace(timeouts, first_event=timeouts.total) if candidate.route == "local" else timeouts
+
+
 class _Run:
     """What a request gathers on its way through the page."""
 
@@ -148,7 +153,7 @@ class _Run:
             leg=len(self.attempts) + 1,
             intent=self._intent(candidate, worst),
             request=composed.request,
-            timeouts=self.plan.timeouts,
+            timeouts=_patience(self.plan.timeouts, candidate),
             shown=self.ask.streamed,
             held=composed.held,
             ledger_required=self.deck.config.ledger_required,

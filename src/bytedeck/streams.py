@@ -100,12 +100,16 @@ class AsyncStream(_Progress):
         self._drive: AsyncDrive[Reply] | None = None
         self._on_chunk = on_chunk
         self._ready: list[Delta] = []
+        self._is_starting = False
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Delta:
         if self._drive is None:
+            if self._is_starting:
+                raise RuntimeError("this answer is already being read by another task")
+            self._is_starting = True
             self._drive = await self._make()
         while not self._ready:
             deltas = await self._drive.advance()

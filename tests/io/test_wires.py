@@ -64,7 +64,7 @@ class Async:
             from bytedeck.io.aio import AiohttpWire
 
             return AiohttpWire(lambda route: endpoint)
-        from bytedeck.io.http import AsyncHttpWire
+        from bytedeck.io.ahttp import AsyncHttpWire
 
         return AsyncHttpWire(lambda route: endpoint)
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..codec import faults
+from ..codec.chunks import Reader
 from ..errors import ByteError, LedgerError
-from ..stream import faults
-from ..stream.chunks import Reader
 from ..types import Attempt, Delta, Fault, Intent, Quality, Reply, Request, Settlement, Timeouts, Usage
 from .steps import (
     Began,

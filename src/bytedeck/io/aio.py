@@ -9,7 +9,7 @@ from typing import Literal
 import aiohttp
 
 from ..types import Request
-from .wire import Endpoint, Endpoints, Inflate, Phase, Translating, headers_for, proxy_for, tls_context
+from .wire import Endpoint, Endpoints, Inflate, Phase, Translating, headers_for, proxy_of, tls_context
 
 # How long a finished answer's last chunk may take, so that its connection can be used again.
 DRAIN = 0.25
@@ -58,10 +58,10 @@ class AiohttpWire:
             )
         return self._session
 
-    def proxy(self, base_url: str) -> str | None:
-        if base_url not in self._proxies:
-            self._proxies[base_url] = proxy_for(base_url)
-        return self._proxies[base_url]
+    def proxy(self, endpoint: Endpoint) -> str | None:
+        if endpoint.base_url not in self._proxies:
+            self._proxies[endpoint.base_url] = proxy_of(endpoint)
+        return self._proxies[endpoint.base_url]
 
     def tls(self, base_url: str) -> ssl.SSLContext | bool:
         """One context for all: reading the system's certificates takes some 40 ms, plain http needs none."""
@@ -100,7 +100,7 @@ class AiohttpLine:
                 endpoint.base_url + self._request.path,
                 headers=headers_for(endpoint, self._request),
                 data=self._request.body or None,
-                proxy=self._wire.proxy(endpoint.base_url),
+                proxy=self._wire.proxy(endpoint),
                 ssl=self._wire.tls(endpoint.base_url),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._request.connect_timeout),
                 allow_redirects=False,

@@ -1,133 +1,124 @@
-"""The wire on httpcore2, blocking and async.
+"""The blocking wire, on the standard library's HTTP client: a tenth of the import, a third of the CPU.
 
-Blocking reads take their deadline from our own network backend: it is looked up before
-each `recv`, in every phase, so no read outlives its leg's deadline, however slowly the
-bytes drip, and no second thread has to shut sockets.
+Its sockets look up the deadline before each operation, so no read outlives it, however slowly
+bytes drip, in the headers as in the body; no second thread has to shut sockets.
 """
 
 from __future__ import annotations
 
-import asyncio
+import http.client
+import io
+import select
+import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
-
-import httpcore2
-from httpcore2 import NetworkBackend, NetworkStream
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..types import Request
-from .wire import (
-    Endpoint,
-    Endpoints,
-    Inflate,
-    Late,
-    Phase,
-    Translating,
-    WireError,
-    headers_for,
-    proxy_for,
-    tls_context,
-)
+from .wire import Endpoint, Endpoints, Inflate, Late, Phase, WireError, headers_for, proxy_of, tls_context
 
 if TYPE_CHECKING:
     import ssl
 
-    from httpcore2 import AsyncConnectionPool, ConnectionPool
-
+READ_SIZE = 64 * 1024
 KEEPALIVE = 60.0
 # How long a finished answer's last chunk may take, so that its connection can be used again.
 DRAIN = 0.05
 
-_TABLE: dict[type[Exception], Phase | Literal["", "late"]] = {
-    httpcore2.ReadTimeout: "late",
-    httpcore2.WriteTimeout: "late",
-    httpcore2.ConnectTimeout: "connect",
-    httpcore2.ConnectError: "connect",
-    httpcore2.ProxyError: "connect",
-    httpcore2.UnsupportedProtocol: "connect",
-    httpcore2.TimeoutException: "",
-    httpcore2.NetworkError: "",
-    httpcore2.ProtocolError: "",
-    OSError: "",
-}
-_OPENING = Translating("headers", _TABLE)
-_READING = Translating("body", _TABLE)
 
-# What closing may meet: the connection is gone, and that is what was wanted.
-_GONE: tuple[type[Exception], ...] = (
-    Late,
-    WireError,
-    httpcore2.TimeoutException,
-    httpcore2.NetworkError,
-    httpcore2.ProtocolError,
-    OSError,
-)
+class _Timed:
+    """A socket whose every operation ends at `until`; as much of one as http.client needs."""
 
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self.until = 0.0
 
-class _Moment(threading.local):
-    """The deadline of what this thread is doing on the network."""
-
-    at: float = 0.0
-
-    def left(self) -> float:
-        left = self.at - time.monotonic()
+    def _arm(self) -> socket.socket:
+        left = self.until - time.monotonic()
         if left <= 0:
-            raise httpcore2.ReadTimeout("deadline")
-        return left
+            raise TimeoutError("the deadline has passed")
+        self._sock.settimeout(left)
+        return self._sock
+
+    def sendall(self, data: bytes) -> None:
+        self._arm().sendall(data)
+
+    def recv_into(self, buffer: Any) -> int:
+        return self._arm().recv_into(buffer)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Raw(self), READ_SIZE)
+
+    def is_stale(self) -> bool:
+        """Whether an idle connection has something to say: it can only be that the server closed it."""
+        readable, _, _ = select.select([self._sock], [], [], 0)
+        return bool(readable)
+
+    def close(self) -> None:
+        self._sock.close()
 
 
-_moment = _Moment()
+class _Raw(io.RawIOBase):
+    """What http.client reads from."""
+
+    def __init__(self, sock: _Timed) -> None:
+        self._timed = sock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._timed.recv_into(buffer)
 
 
-class _Stream(NetworkStream):
-    """A network stream whose every operation ends at the thread's moment."""
+class _Connection:
+    """One connection to a server, direct or through a proxy."""
 
-    def __init__(self, inner: NetworkStream) -> None:
-        self._inner = inner
+    def __init__(self, base: SplitResult, proxy: str | None, tls: ssl.SSLContext | None) -> None:
+        self._inner = _inner(base, proxy, tls)
+        # What a plain proxy is asked for is the whole URL, and the password goes with each request.
+        through = urlsplit(proxy) if proxy and tls is None else None
+        self._prefix = f"{base.scheme}://{base.netloc}" if through else ""
+        self._more = _credentials(through) if through else {}
+        self.sock: _Timed | None = None
+        self.idle_since = 0.0
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _moment.left())
+    def open(self, until: float, connect_timeout: float) -> _Timed:
+        """Connect, TLS included."""
+        self._inner.timeout = min(connect_timeout, until - time.monotonic())
+        if self._inner.timeout <= 0:
+            raise TimeoutError("the deadline has passed")
+        self._inner.connect()
+        self._inner.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = _Timed(self._inner.sock)
+        self._inner.sock = self.sock
+        return self.sock
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _moment.left())
+    def ask(self, endpoint: Endpoint, request: Request) -> http.client.HTTPResponse:
+        """Send the request and read the response's head."""
+        path = urlsplit(endpoint.base_url).path + request.path
+        self._inner.putrequest(request.method, self._prefix + path, skip_accept_encoding=True)
+        for name, value in (*headers_for(endpoint, request), *self._more.items()):
+            self._inner.putheader(name, value)
+        self._inner.putheader("content-length", str(len(request.body)))
+        self._inner.endheaders(request.body)
+        return self._inner.getresponse()
 
     def close(self) -> None:
         self._inner.close()
 
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> NetworkStream:
-        left = min(_moment.left(), timeout or KEEPALIVE)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-
-class _Backend(NetworkBackend):
-    def __init__(self) -> None:
-        self._inner = httpcore2.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> NetworkStream:
-        left = min(_moment.left(), timeout or KEEPALIVE)
-        return _Stream(self._inner.connect_tcp(host, port, left, local_address, socket_options))
-
 
 class HttpWire:
-    """A blocking wire with one pool of connections a host."""
+    """A blocking wire that keeps idle connections for the next request."""
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
-        self._pools: dict[str, ConnectionPool] = {}
+        self._idle: dict[str, list[_Connection]] = {}
+        self._tls: ssl.SSLContext | None = None
         self._lock = threading.Lock()
 
     def line(self, request: Request) -> HttpLine:
@@ -136,19 +127,44 @@ class HttpWire:
     def endpoint(self, request: Request) -> Endpoint:
         return self._endpoints(request.route)
 
-    def pool(self, base_url: str) -> ConnectionPool:
+    def connection(self, endpoint: Endpoint, until: float, connect_timeout: float) -> _Connection:
+        """An idle one that is still good, else a new one."""
+        while (kept := self._pop(endpoint.base_url)) is not None:
+            if (
+                kept.sock is not None
+                and time.monotonic() - kept.idle_since < KEEPALIVE
+                and not kept.sock.is_stale()
+            ):
+                kept.sock.until = until
+                return kept
+            kept.close()
+        base = urlsplit(endpoint.base_url)
+        made = _Connection(base, proxy_of(endpoint), self._context() if base.scheme == "https" else None)
+        made.open(until, connect_timeout).until = until
+        return made
+
+    def keep(self, base_url: str, connection: _Connection) -> None:
+        connection.idle_since = time.monotonic()
         with self._lock:
-            if base_url not in self._pools:
-                self._pools[base_url] = httpcore2.ConnectionPool(
-                    network_backend=_Backend(), **_pool_options(base_url)
-                )
-            return self._pools[base_url]
+            self._idle.setdefault(base_url, []).append(connection)
+
+    def _pop(self, base_url: str) -> _Connection | None:
+        with self._lock:
+            idle = self._idle.get(base_url)
+            return idle.pop() if idle else None
+
+    def _context(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._tls is None:
+                self._tls = tls_context()
+            return self._tls
 
     def close(self) -> None:
         with self._lock:
-            pools, self._pools = list(self._pools.values()), {}
-        for pool in pools:
-            pool.close()
+            idle, self._idle = self._idle, {}
+        for connections in idle.values():
+            for connection in connections:
+                connection.close()
 
 
 class HttpLine:
@@ -157,161 +173,100 @@ class HttpLine:
     def __init__(self, wire: HttpWire, request: Request) -> None:
         self._wire = wire
         self._request = request
-        self._response: httpcore2.Response | None = None
-        self._body: Iterator[bytes] = iter(())
+        self._base_url = ""
+        self._connection: _Connection | None = None
+        self._response: http.client.HTTPResponse | None = None
         self._inflate = Inflate({})
 
     def open(self, until: float) -> tuple[int, dict[str, str]]:
         endpoint = self._wire.endpoint(self._request)
-        _moment.at = until
-        with _OPENING:
-            response = self._wire.pool(endpoint.base_url).handle_request(_request(endpoint, self._request))
-        self._response = response
-        headers = _headers(response)
+        self._base_url = endpoint.base_url
+        with _translating("connect", until):
+            timeout = self._request.connect_timeout
+            self._connection = self._wire.connection(endpoint, until, timeout)
+        with _translating("headers", until):
+            self._response = self._connection.ask(endpoint, self._request)
+        headers = {name.lower(): value for name, value in self._response.getheaders()}
         self._inflate = Inflate(headers)
-        self._body = iter(response.stream)  # type: ignore[arg-type]
-        return response.status, headers
+        return self._response.status, headers
 
     def read(self, until: float) -> bytes:
-        _moment.at = until
-        with _READING:
+        response, connection = self._response, self._connection
+        if response is None or connection is None or connection.sock is None:
+            return b""
+        connection.sock.until = until
+        try:
             # A piece may inflate to nothing yet; only the end is b"".
-            while (piece := next(self._body, None)) is not None:
+            while piece := response.read1(READ_SIZE):
                 if data := self._inflate(piece):
                     return data
+        except (http.client.HTTPException, OSError, ValueError) as exc:
+            raise _told(exc, "body", until) from exc
+        if response.length:  # http.client does not mind a body that is shorter than it was said to be
+            raise WireError("body", f"{response.length} bytes of the body are missing.")
         return b""
 
     def close(self, whole: bool) -> None:
+        connection, self._connection = self._connection, None
         response, self._response = self._response, None
-        if response is None:
+        if connection is None:
             return
-        try:
-            if whole:
-                self._drain()
+        if whole and response is not None and self._is_drained(connection, response):
+            self._wire.keep(self._base_url, connection)
+            return
+        if response is not None:
             response.close()
-        except _GONE:
-            pass
+        connection.close()
 
-    def _drain(self) -> None:
-        until = time.monotonic() + DRAIN
-        while self.read(until):
-            pass
-
-
-class AsyncHttpWire:
-    """An async wire on httpcore2, for where aiohttp is not installed."""
-
-    def __init__(self, endpoints: Endpoints) -> None:
-        self._endpoints = endpoints
-        self._pools: dict[str, AsyncConnectionPool] = {}
-        self._closing: set[asyncio.Task[None]] = set()
-
-    def line(self, request: Request) -> AsyncHttpLine:
-        return AsyncHttpLine(self, request)
-
-    async def endpoint(self, request: Request) -> Endpoint:
-        if request.route == "local":  # it may have to be started first
-            return await asyncio.to_thread(self._endpoints, request.route)
-        return self._endpoints(request.route)
-
-    def pool(self, base_url: str) -> AsyncConnectionPool:
-        if base_url not in self._pools:
-            self._pools[base_url] = httpcore2.AsyncConnectionPool(**_pool_options(base_url))
-        return self._pools[base_url]
-
-    def later(self, closing: asyncio.Task[None]) -> None:
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
-
-    async def aclose(self) -> None:
-        if self._closing:
-            await asyncio.wait(self._closing, timeout=2 * DRAIN)
-        pools, self._pools = list(self._pools.values()), {}
-        for pool in pools:
-            await pool.aclose()
+    def _is_drained(self, connection: _Connection, response: http.client.HTTPResponse) -> bool:
+        """Whether the body has come to its end, and the connection may be used again."""
+        if connection.sock is None or response.will_close:
+            return False
+        connection.sock.until = time.monotonic() + DRAIN
+        with suppress(http.client.HTTPException, OSError, ValueError):
+            while response.read1(READ_SIZE):
+                pass
+            response.close()  # of this answer; the socket stays
+            return not response.length
+        return False
 
 
-class AsyncHttpLine:
-    """One request on `AsyncHttpWire`."""
-
-    def __init__(self, wire: AsyncHttpWire, request: Request) -> None:
-        self._wire = wire
-        self._request = request
-        self._response: httpcore2.Response | None = None
-        self._body: AsyncIterator[bytes] = _nothing()
-        self._inflate = Inflate({})
-
-    async def open(self) -> tuple[int, dict[str, str]]:
-        endpoint = await self._wire.endpoint(self._request)
-        pool = self._wire.pool(endpoint.base_url)
-        with _OPENING:
-            response = await pool.handle_async_request(_request(endpoint, self._request))
-        self._response = response
-        headers = _headers(response)
-        self._inflate = Inflate(headers)
-        self._body = response.stream.__aiter__()  # type: ignore[union-attr]
-        return response.status, headers
-
-    async def read(self) -> bytes:
-        with _READING:
-            async for piece in self._body:
-                if data := self._inflate(piece):
-                    return data
-        return b""
-
-    def close(self, whole: bool) -> None:
-        response, self._response = self._response, None
-        if response is None:
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # dropped after its loop: the pool goes with it
-            return
-        self._wire.later(loop.create_task(self._close(response, whole)))
-
-    async def _close(self, response: httpcore2.Response, whole: bool) -> None:
-        try:
-            if whole:
-                async with asyncio.timeout(DRAIN):
-                    while await self.read():
-                        pass
-            await response.aclose()
-        except _GONE:
-            pass
+def _inner(base: SplitResult, proxy: str | None, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    host, port = base.hostname or "", base.port
+    if proxy is None:
+        return (
+            http.client.HTTPSConnection(host, port, context=tls)
+            if tls
+            else http.client.HTTPConnection(host, port)
+        )
+    through = urlsplit(proxy)
+    if through.scheme not in ("http", ""):
+        raise WireError("connect", f"A proxy over {through.scheme} is not supported; use http.")
+    at, gate = through.hostname or "", through.port or 80
+    if tls is None:
+        return http.client.HTTPConnection(at, gate)
+    tunnel = http.client.HTTPSConnection(at, gate, context=tls)
+    tunnel.set_tunnel(host, port or 443, headers=_credentials(through))
+    return tunnel
 
 
-def _pool_options(base_url: str) -> dict[str, Any]:
-    options: dict[str, Any] = {"max_connections": None, "keepalive_expiry": KEEPALIVE}
-    if base_url.startswith("https://"):
-        options["ssl_context"] = tls_context()
-    if proxy := proxy_for(base_url):
-        parts = urlsplit(proxy)
-        auth = (parts.username or "", parts.password or "") if parts.username else None
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        port = f":{parts.port}" if parts.port else ""
-        options["proxy"] = httpcore2.Proxy(f"{parts.scheme}://{host}{port}", auth=auth)
-    return options
+def _credentials(proxy: SplitResult) -> dict[str, str]:
+    if not proxy.username:
+        return {}
+    pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": "Basic " + b64encode(pair.encode()).decode()}
 
 
-def _request(endpoint: Endpoint, request: Request) -> httpcore2.Request:
-    url = httpcore2.URL(endpoint.base_url + request.path)
-    headers = [
-        (name.encode("ascii"), value.encode("latin-1")) for name, value in headers_for(endpoint, request)
-    ]
-    host = url.host if url.port is None else b"%b:%d" % (url.host, url.port)
-    headers = [(b"host", host), *headers, (b"content-length", b"%d" % len(request.body))]
-    timeout = {"connect": request.connect_timeout}
-    return httpcore2.Request(
-        request.method, url, headers=headers, content=request.body, extensions={"timeout": timeout}
-    )
+@contextmanager
+def _translating(phase: Phase, until: float) -> Iterator[None]:
+    try:
+        yield
+    except (http.client.HTTPException, OSError, ValueError) as exc:
+        raise _told(exc, phase, until) from exc
 
 
-def _headers(response: httpcore2.Response) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    """The body of what has not been opened."""
-    empty: tuple[bytes, ...] = ()
-    for piece in empty:
-        yield piece
+def _told(exc: Exception, phase: Phase, until: float) -> Exception:
+    """Foreign errors → Late or WireError. A connect has a timeout of its own; else only the deadline rings."""
+    if isinstance(exc, TimeoutError) and (phase != "connect" or time.monotonic() >= until):
+        return Late()
+    return WireError(phase, str(exc) or type(exc).__name__)

@@ -12,8 +12,8 @@ from typing import Any
 
 from msgspec import Struct, json
 
+from ..codec.encode import chat_stream
 from ..errors import TABLE, ByteError
-from ..stream.encode import chat_stream
 from ..types import Reply, Request
 from .wire import Late, WireError
 

@@ -105,6 +105,8 @@ class Endpoint(Struct, frozen=True):
 
     base_url: str
     headers: tuple[tuple[str, str], ...]
+    is_here: bool = False
+    """On this machine, and ours: never through a proxy."""
 
     def __repr__(self) -> str:
         return f"Endpoint({self.base_url!r})"
@@ -130,8 +132,13 @@ def headers_for(endpoint: Endpoint, request: Request) -> list[tuple[str, str]]:
     return [*(h for h in ours if h[0].lower() not in named), *request.headers]
 
 
+def proxy_of(endpoint: Endpoint) -> str | None:
+    """The proxy to an endpoint, for every wire alike."""
+    return None if endpoint.is_here else proxy_for(endpoint.base_url)
+
+
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for a URL (HTTPS_PROXY, ALL_PROXY, NO_PROXY), for every wire alike."""
+    """The proxy that the environment names for a URL: HTTPS_PROXY, ALL_PROXY, NO_PROXY."""
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
     from urllib.request import getproxies, proxy_bypass

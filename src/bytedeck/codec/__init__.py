@@ -1,0 +1,1 @@
+"""Stage 4: bytes to deltas and back. Pure."""

@@ -1,0 +1,89 @@
+"""The `usage` object of an answer → Usage. Nonsense in it never costs the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from ..money import to_units
+from ..types import Usage
+from .shapes import drawn
+
+# More tokens than this in one answer is a broken counter.
+_MOST_TOKENS = 10**12
+
+
+def read_usage(found: object, before: Usage | None = None) -> Usage | None:
+    """A usage object (numbers with a point as text, see `shapes.read_exact`) → Usage.
+
+    The later one of an answer counts (wire reference, SSE-07), but one that tells no cost does
+    not erase a cost that was told.
+    """
+    if not isinstance(found, dict) or not found:
+        return before
+    prompt, completion = drawn(found, "prompt_tokens_details"), drawn(found, "completion_tokens_details")
+    tokens_in, tokens_out = _count(found, "prompt_tokens"), _count(found, "completion_tokens")
+    cost_units, cost_text = _money(found.get("cost"))
+    upstream_units, _ = _money(drawn(found, "cost_details").get("upstream_inference_cost"))
+    usage = Usage(
+        prompt_tokens=tokens_in,
+        completion_tokens=tokens_out,
+        total_tokens=_count(found, "total_tokens") or tokens_in + tokens_out,
+        cached_tokens=_count(prompt, "cached_tokens"),
+        cache_write_tokens=_count(prompt, "cache_write_tokens"),
+        reasoning_tokens=_count(completion, "reasoning_tokens"),
+        web_searches=_searches(found),
+        cost_units=cost_units,
+        upstream_units=upstream_units,
+        is_byok=found.get("is_byok") is True,
+        cost_text=cost_text,
+    )
+    if cost_units is None and before is not None and before.cost_units is not None:
+        return _with_cost_of(usage, before)
+    return usage
+
+
+def _with_cost_of(usage: Usage, before: Usage) -> Usage:
+    return replace(
+        usage,
+        cost_units=before.cost_units,
+        cost_text=before.cost_text,
+        upstream_units=before.upstream_units,
+        is_byok=before.is_byok,
+    )
+
+
+def _searches(found: dict[str, Any]) -> int:
+    """The docs and the specification name it differently (wire reference 4.2); it is one count."""
+    return max(
+        _count(drawn(found, key), "web_search_requests")
+        for key in ("server_tool_use", "server_tool_use_details")
+    )
+
+
+def _count(found: dict[str, Any], key: str) -> int:
+    """A number of tokens; 0 for what is none."""
+    value = found.get(key)
+    if isinstance(value, str):
+        whole, _, fraction = value.partition(".")
+        # Twelve digits hold every real count; int() refuses texts of thousands of digits.
+        value = (
+            int(whole)
+            if whole.isascii() and whole.isdigit() and len(whole) < 13 and not fraction.strip("0")
+            else 0
+        )
+    if not isinstance(value, int) or isinstance(value, bool):
+        return 0
+    return value if 0 <= value <= _MOST_TOKENS else 0
+
+
+def _money(value: object) -> tuple[int | None, str]:
+    """A cost → units and the provider's own text; None for what is no sum that can be charged."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None, ""
+    try:
+        units = to_units(value)
+    except ValueError:
+        return None, ""
+    return (units, str(value)) if units >= 0 else (None, "")

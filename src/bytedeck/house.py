@@ -137,7 +137,11 @@ class House:
         has_local, reason = False, ""
         if not has_key or any(name.startswith("local/") for name in ask.models):
             status = self.local.status()
-            has_local, reason = status.ready, status.reason
+            # Said in the middle of a sentence there, not beside the model's name.
+            reason = status.reason.replace("It ", "the local model ", 1).replace(
+                "Its ", "the local model's ", 1
+            )
+            has_local = status.ready
         return Deck(
             config=config,
             catalog=None if self.scripted else self.models.current(),

@@ -80,9 +80,10 @@ class _Connection:
 
     def __init__(self, base: SplitResult, proxy: str | None, tls: ssl.SSLContext | None) -> None:
         self._inner = _inner(base, proxy, tls)
-        # What a plain proxy is asked for is the whole URL, and the password goes with each request.
+        self._host = base.netloc.rpartition("@")[2]
+        # A plain proxy is asked for the whole URL, and the password goes with each request.
         through = urlsplit(proxy) if proxy and tls is None else None
-        self._prefix = f"{base.scheme}://{base.netloc}" if through else ""
+        self._target = (f"{base.scheme}://{self._host}" if through else "") + base.path
         self._more = _credentials(through) if through else {}
         self.sock: _Timed | None = None
         self.idle_since = 0.0
@@ -99,14 +100,15 @@ class _Connection:
         return self.sock
 
     def ask(self, endpoint: Endpoint, request: Request) -> http.client.HTTPResponse:
-        """Send the request and read the response's head."""
-        path = urlsplit(endpoint.base_url).path + request.path
-        self._inner.putrequest(request.method, self._prefix + path, skip_accept_encoding=True)
-        for name, value in (*headers_for(endpoint, request), *self._more.items()):
-            self._inner.putheader(name, value)
-        self._inner.putheader("content-length", str(len(request.body)))
-        self._inner.endheaders(request.body)
-        return self._inner.getresponse()
+        """Send the request, in one write, and read the response's head."""
+        sock = self.sock
+        if sock is None:
+            raise WireError("connect", "The connection is closed.")
+        headers = [*headers_for(endpoint, request), *self._more.items()]
+        sock.sendall(_head(self._target + request.path, self._host, request, headers) + request.body)
+        response = http.client.HTTPResponse(sock, method=request.method)  # type: ignore[arg-type]
+        response.begin()
+        return response
 
     def close(self) -> None:
         self._inner.close()
@@ -229,6 +231,16 @@ class HttpLine:
             response.close()  # of this answer; the socket stays
             return not response.length
         return False
+
+
+def _head(target: str, host: str, request: Request, headers: list[tuple[str, str]]) -> bytes:
+    """The request line and the headers. Raises ValueError for what would not stay one line."""
+    lines = [f"{request.method} {target} HTTP/1.1", f"host: {host}", f"content-length: {len(request.body)}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    text = "\r\n".join(lines)
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
+        raise ValueError("a header holds a line break")
+    return text.encode("latin-1") + b"\r\n\r\n"
 
 
 def _inner(base: SplitResult, proxy: str | None, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 MODEL = "openai/gpt-4o-mini"
 KEY = "sk-or-v1-bench"
@@ -24,16 +24,15 @@ def ledger(folder: str) -> str:
 
 
 class Bytedeck:
-    """The async hub, on one of its wires; the ledger is on."""
+    """The async hub; the ledger is on."""
 
-    def __init__(self, wire: Literal["aiohttp", "httpcore2"], folder: str) -> None:
-        self._wire = wire
+    def __init__(self, folder: str) -> None:
         self._ledger = ledger(folder)
 
     async def open(self, url: str) -> None:
         from bytedeck import AsyncHub
 
-        self._hub = AsyncHub(api_key=KEY, base_url=url, database_url=self._ledger, wire=self._wire)
+        self._hub = AsyncHub(api_key=KEY, base_url=url, database_url=self._ledger)
 
     async def stream(self, prompt: str, meter: Meter) -> None:
         async with self._hub.stream(prompt, model=MODEL) as stream:
@@ -160,18 +159,7 @@ class Row(NamedTuple):
 
 
 CLIENTS: dict[str, Row] = {
-    "bytedeck-aiohttp": Row(
-        "bytedeck, aiohttp wire",
-        "",
-        "from bytedeck import AsyncHub",
-        lambda folder: Bytedeck("aiohttp", folder),
-    ),
-    "bytedeck-httpcore2": Row(
-        "bytedeck, httpcore2 wire",
-        "",
-        "from bytedeck import AsyncHub",
-        lambda folder: Bytedeck("httpcore2", folder),
-    ),
+    "bytedeck": Row("bytedeck", "", "from bytedeck import AsyncHub", Bytedeck),
     "openai": Row("openai-python", "", "from openai import AsyncOpenAI", lambda _: OpenAI()),
     "openrouter": Row(
         "openrouter (official SDK)",

@@ -56,14 +56,11 @@ def _targets(client: str, ratios: dict[str, float], plain: dict[str, float]) -> 
 
 FIRST_TARGETS = (
     *_targets(
-        "bytedeck-aiohttp",
+        "bytedeck",
         {"burst": 0.10, "paced": 0.45, "many": 0.30, "call": 0.20},
         {"stream_kb": 40, "import": 0.12, "start": 0.3},
     ),
-    *_targets(
-        "bytedeck-httpcore2", {"burst": 0.20, "paced": 0.65, "many": 0.55}, {"stream_kb": 40, "start": 0.3}
-    ),
-    *_targets("bytedeck-sync", {"call": 0.45}, {"start": 0.3}),
+    *_targets("bytedeck-sync", {"burst": 0.20, "paced": 0.65, "call": 0.45}, {"start": 0.3}),
 )
 
 

@@ -26,7 +26,8 @@ BURST = {"n": 1000, "per": 100, "us": 4000}
 PACED = {"per": 1, "us": 2000}
 MANY = {"per": 1, "us": 20000}
 STREAMS = 50
-CALL = {"n": 20}
+CALL = {"n": 1}
+CALLS = {"n": 20}
 AT_ONCE = 32
 
 
@@ -140,8 +141,8 @@ async def test(client: Any, name: str, seconds: float) -> float:
         meter.check(BURST["n"])
         return BURST["n"]
 
-    async def call() -> float:
-        check(await client.call(prompt(**CALL)), CALL["n"])
+    async def call(marker: dict[str, int] = CALL) -> float:
+        check(await client.call(prompt(**marker)), marker["n"])
         return 1
 
     match name:
@@ -154,7 +155,7 @@ async def test(client: Any, name: str, seconds: float) -> float:
         case "call":
             return await for_a_while(seconds, call)
         case "calls":
-            return await for_a_while(seconds, call, AT_ONCE)
+            return await for_a_while(seconds, lambda: call(CALLS), AT_ONCE)
     raise ValueError(name)
 
 

@@ -89,9 +89,7 @@ def _below(context: click.Context) -> Iterator[tuple[str, click.Context]]:
 
 
 def command_help() -> str:
-    return "\n\n".join(
-        f"### {path}\n\n```text\n{context.get_help()}\n```" for path, context in commands()
-    )
+    return "\n\n".join(f"### {path}\n\n```text\n{context.get_help()}\n```" for path, context in commands())
 
 
 def setting_table() -> str:
@@ -104,7 +102,13 @@ def setting_table() -> str:
 def task_table() -> str:
     tasks = shipped_tasks().tasks
     rows = [
-        (code([name, *(task.aliases or [])]), task.label, task.description, code(task.models), f"`{task.light}`")
+        (
+            code([name, *(task.aliases or [])]),
+            task.label,
+            task.description,
+            code(task.models),
+            f"`{task.light}`",
+        )
         for name, task in tasks.items()
     ]
     return table(("task", "label", "what for", "models, in order", "light"), rows)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from bytedeck import AsyncHub, Hub
 from bytedeck.types import Delta, Reply
 from canary import CANARY
 
-FACES = ("sync", "async-aiohttp", "async-httpcore2")
+FACES = ("sync", "async")
 
 
 class Face:
@@ -25,7 +25,7 @@ class Face:
             self.hub = Hub(**options)
         else:
             self.loop = asyncio.new_event_loop()
-            self.hub = AsyncHub(wire=kind.removeprefix("async-"), **options)  # type: ignore[arg-type]
+            self.hub = AsyncHub(**options)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         assert self.loop is not None

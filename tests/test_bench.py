@@ -44,7 +44,7 @@ def worker(
     ("client", "tests"),
     [
         ("bytedeck-sync", ["burst", "paced", "call"]),
-        ("bytedeck-httpcore2", ["burst", "many", "calls"]),
+        ("bytedeck", ["burst", "many", "calls"]),
     ],
 )
 def test_our_clients_can_be_measured(client: str, tests: list[str], port: int, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
     samples = {
         "openai": {"burst": [100.0, 1000.0, 200.0], "call": [1000.0]},
-        "bytedeck-aiohttp": {
+        "bytedeck": {
             "burst": [5.0, 60.0, 8.0],
             "call": [250.0],
             "import": [0.1],
@@ -80,5 +80,5 @@ def test_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "8.0 (0.050)" in shown
     assert "250 (0.250)" in shown
     assert "First targets reached: 2 of 3." in shown
-    assert "missed: bytedeck, aiohttp wire, call: 0.250, at most 0.2 of openai-python" in shown
+    assert "missed: bytedeck, call: 0.250, at most 0.2 of openai-python" in shown
     assert "litellm could not be measured. burst: no memory" in shown

@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from . import pipeline
 from .config import Task
@@ -72,8 +71,12 @@ class _Face:
         return (*self.house.config.warnings, *lost)
 
     def _is_unsure(self, ask: Ask) -> bool:
-        """Whether a named model may be newer than our copy of the catalogue."""
-        return not self.house.scripted and bool(ask.models) and self.house.models.unsure(ask.models)
+        """Whether to fetch the catalogue first: a named model may be newer than our copy, a bound needs prices."""
+        if self.house.scripted:
+            return False
+        if ask.max_cost_units is not None and self.house.models.current() is None:
+            return self._may_fetch()
+        return bool(ask.models) and self.house.models.unsure(ask.models)
 
     def _may_fetch(self) -> bool:
         return self.house.config.api_key is not None and not self.house.scripted and self.house.models.due()
@@ -257,13 +260,10 @@ class AsyncHub(_Face):
         database_url: str | None = None,
         home: str | Path | None = None,
         config: str | Path | None = None,
-        wire: Literal["auto", "aiohttp", "httpcore2"] = "auto",
     ) -> None:
-        """`wire`: which HTTP library carries the requests; "auto" takes aiohttp where it is installed."""
         super().__init__(
             api_key=api_key, base_url=base_url, database_url=database_url, home=home, config=config
         )
-        self._kind = wire
         self._wire: AsyncWire | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sleep: Callable[[float], Awaitable[None]] | None = None
@@ -367,20 +367,10 @@ class AsyncHub(_Face):
 
         loop = asyncio.get_running_loop()
         if self._wire is None or self._loop is not loop:
-            self._wire, self._loop = self._make_wire(), loop
-        return self._wire
-
-    def _make_wire(self) -> AsyncWire:
-        kind = self._kind
-        if kind == "auto":
-            kind = "aiohttp" if find_spec("aiohttp") else "httpcore2"
-        if kind == "aiohttp":
             from .io.aio import AiohttpWire
 
-            return AiohttpWire(self.house.endpoint)
-        from .io.ahttp import AsyncHttpWire
-
-        return AsyncHttpWire(self.house.endpoint)
+            self._wire, self._loop = AiohttpWire(self.house.endpoint), loop
+        return self._wire
 
     async def _drive(self, ask: Ask) -> AsyncDrive[Reply]:
         import asyncio

@@ -118,7 +118,7 @@ def test_help_imports_little() -> None:
         "sqlite3",
         "rich",
         "httpx2",
-        "httpcore2",
+        "http.client",
         "aiohttp",
         "ssl",
         "bytedeck.client",

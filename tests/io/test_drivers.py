@@ -163,22 +163,21 @@ def test_a_dropped_stream_is_settled_with_a_warning(upstream: Upstream) -> None:
         assert hub.house.store.rows()[0].outcome == "abandoned"
 
 
-async def _hub(upstream: Upstream, wire: Any) -> AsyncHub:
-    return AsyncHub(api_key=CANARY, base_url=upstream.url, wire=wire)
+def _hub(upstream: Upstream) -> AsyncHub:
+    return AsyncHub(api_key=CANARY, base_url=upstream.url)
 
 
-@pytest.mark.parametrize("wire", ["aiohttp", "httpcore2"])
 @pytest.mark.parametrize(
     "answer",
     [words().first(Hang()), words().cut(0, Hang()), words("one two three").cut(700, Hang())],
     ids=["headers", "first event", "words"],
 )  # fmt: skip
-def test_cancelled_in_each_phase(upstream: Upstream, wire: str, answer: Answer) -> None:
+def test_cancelled_in_each_phase(upstream: Upstream, answer: Answer) -> None:
     """A cancelled task closes the upstream within a second and leaves one settlement."""
     upstream.script(answer)
 
     async def main() -> None:
-        async with await _hub(upstream, wire) as hub:
+        async with _hub(upstream) as hub:
             task = asyncio.create_task(hub.stream("hi", model=MODEL).result())
             await asyncio.to_thread(upstream.wait_requests, 1)
             await asyncio.sleep(0.1)
@@ -193,13 +192,12 @@ def test_cancelled_in_each_phase(upstream: Upstream, wire: str, answer: Answer) 
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("wire", ["aiohttp", "httpcore2"])
-def test_cancelled_at_any_turn_of_the_loop(upstream: Upstream, wire: str) -> None:
+def test_cancelled_at_any_turn_of_the_loop(upstream: Upstream) -> None:
     """Wherever a cancellation lands, it comes out, and what was begun is settled once."""
     upstream.script(words("one two three four five six").sliced(60))
 
     async def main() -> None:
-        async with await _hub(upstream, wire) as hub:
+        async with _hub(upstream) as hub:
             await hub.chat("warm", model=MODEL)
             for turns in range(60):
                 task = asyncio.create_task(hub.chat("hi", model=MODEL))
@@ -218,13 +216,12 @@ def test_cancelled_at_any_turn_of_the_loop(upstream: Upstream, wire: str) -> Non
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("wire", ["aiohttp", "httpcore2"])
-def test_the_callers_own_timeout_is_never_swallowed(upstream: Upstream, wire: str) -> None:
+def test_the_callers_own_timeout_is_never_swallowed(upstream: Upstream) -> None:
     """A caller's `asyncio.timeout` at the same instant as ours comes out as its TimeoutError."""
     upstream.script(words().first(Hang()))
 
     async def main() -> None:
-        async with await _hub(upstream, wire) as hub:
+        async with _hub(upstream) as hub:
             loop = asyncio.get_running_loop()
             for n in range(20):
                 at = loop.time() + 0.03
@@ -247,7 +244,7 @@ def test_two_readers_are_an_error(upstream: Upstream) -> None:
     upstream.script(words("one two").cut(700, Hang()))
 
     async def main() -> None:
-        async with await _hub(upstream, "aiohttp") as hub:
+        async with _hub(upstream) as hub:
             stream = hub.stream("hi", model=MODEL)
             await anext(stream)
             reading = asyncio.create_task(stream.result())
@@ -263,11 +260,10 @@ def test_two_readers_are_an_error(upstream: Upstream) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("wire", ["aiohttp", "httpcore2"])
-def test_one_hub_in_two_loops(upstream: Upstream, wire: str) -> None:
+def test_one_hub_in_two_loops(upstream: Upstream) -> None:
     """A hub outlives its loop: a second `asyncio.run` works."""
     upstream.script(words("again"))
-    hub = AsyncHub(api_key=CANARY, base_url=upstream.url, wire=wire)  # type: ignore[arg-type]
+    hub = _hub(upstream)
 
     async def ask() -> str:
         try:
@@ -283,7 +279,7 @@ def test_fifty_at_once(upstream: Upstream) -> None:
     upstream.script(lambda seen: words(seen.json["messages"][0]["content"]).paced(0.01))
 
     async def main() -> None:
-        async with await _hub(upstream, "aiohttp") as hub:
+        async with _hub(upstream) as hub:
             replies = await asyncio.gather(
                 *(hub.stream(f"say {n} now", model=MODEL).result() for n in range(50))
             )

@@ -1,4 +1,4 @@
-"""One contract for every wire: blocking and async, on httpcore2 and on aiohttp."""
+"""One contract for every wire: blocking on the standard library, async on aiohttp."""
 
 from __future__ import annotations
 
@@ -52,21 +52,17 @@ class Blocking:
 
 
 class Async:
-    """An async wire behind the same face; the deadline is the driver's, here `asyncio.timeout_at`."""
+    """The async wire behind the same face; the deadline is the driver's, here `asyncio.timeout_at`."""
 
-    def __init__(self, url: str, kind: str) -> None:
+    def __init__(self, url: str) -> None:
         self.loop = asyncio.new_event_loop()
         endpoint = Endpoint(url, (("authorization", "Bearer sk-or-v1-wire"),))
-        self.wire: Any = self.loop.run_until_complete(self._make(kind, endpoint))
+        self.wire: Any = self.loop.run_until_complete(self._make(endpoint))
 
-    async def _make(self, kind: str, endpoint: Endpoint) -> Any:
-        if kind == "aiohttp":
-            from bytedeck.io.aio import AiohttpWire
+    async def _make(self, endpoint: Endpoint) -> Any:
+        from bytedeck.io.aio import AiohttpWire
 
-            return AiohttpWire(lambda route: endpoint)
-        from bytedeck.io.ahttp import AsyncHttpWire
-
-        return AsyncHttpWire(lambda route: endpoint)
+        return AiohttpWire(lambda route: endpoint)
 
     def ask(
         self, request: Request = POST, within: float = 3.0, whole: bool = True
@@ -96,13 +92,13 @@ class Async:
         self.loop.close()
 
 
-@pytest.fixture(params=["blocking", "httpcore2", "aiohttp"])
+@pytest.fixture(params=["blocking", "async"])
 def make(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Any]]:
     """Makes a wire to a URL."""
     made: list[Any] = []
 
     def build(url: str) -> Any:
-        made.append(Blocking(url) if request.param == "blocking" else Async(url, request.param))
+        made.append(Blocking(url) if request.param == "blocking" else Async(url))
         return made[-1]
 
     yield build

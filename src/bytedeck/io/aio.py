@@ -1,4 +1,4 @@
-"""The async wire on aiohttp: a fifth of the CPU of the other one. Imported only when it is used: 150 ms."""
+"""The async wire, on aiohttp. Imported only when it is used: 150 ms."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The seam to the network: what a wire is, and what every wire has to get alike.
 
 A `Line` is one request's connection: open it, read it, close it. There is a blocking and
-an async form, and an implementation of each on httpcore2 (`http.py`), on aiohttp
-(`aio.py`) and on a script (`testing.py`). One contract test holds them all.
+an async form: on the standard library (`http.py`), on aiohttp (`aio.py`), and both on a
+script (`testing.py`). One contract test holds them all.
 """
 
 from __future__ import annotations

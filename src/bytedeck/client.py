@@ -55,6 +55,10 @@ class _Face:
         self.house = House(
             api_key=api_key, base_url=base_url, database_url=database_url, home=home, config=config
         )
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """What a face keeps besides."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {self.house.config.base_url}>"
@@ -89,18 +93,7 @@ class _Face:
 class Hub(_Face):
     """The blocking face. Threads may share one; close it, or use it as a context manager."""
 
-    def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        base_url: str | None = None,
-        database_url: str | None = None,
-        home: str | Path | None = None,
-        config: str | Path | None = None,
-    ) -> None:
-        super().__init__(
-            api_key=api_key, base_url=base_url, database_url=database_url, home=home, config=config
-        )
+    def _prepare(self) -> None:
         self._wire: Wire | None = None
         self._lock = threading.Lock()
         self._sleep: Callable[[float], None] = time.sleep
@@ -252,18 +245,7 @@ class Hub(_Face):
 class AsyncHub(_Face):
     """The async face, on asyncio. Close it with `aclose`, or use it as an async context manager."""
 
-    def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        base_url: str | None = None,
-        database_url: str | None = None,
-        home: str | Path | None = None,
-        config: str | Path | None = None,
-    ) -> None:
-        super().__init__(
-            api_key=api_key, base_url=base_url, database_url=database_url, home=home, config=config
-        )
+    def _prepare(self) -> None:
         self._wire: AsyncWire | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sleep: Callable[[float], Awaitable[None]] | None = None

@@ -337,6 +337,7 @@ TABLE: dict[str, Row] = {
     "unknown_model": Row(UnknownModel, "Unknown model.", 0, "stop", 404, _NAMES),
     "no_way_to_answer": Row(NoWayToAnswer, "There is no API key and no local model.", 0, "stop", 503, _NO_WAY),
     "local_failed": Row(ModelUnavailable, "The local model could not be started.", 0, "stop", 503, _DOWN),
+    "local_error": Row(ModelUnavailable, "The local model cannot answer this.", 0, "stop", 503, _DOWN),
     "bad_config": Row(ConfigError, "The configuration cannot be read.", 0, "stop", 500, _CONFIG),
     "ledger_failed": Row(LedgerError, "The ledger cannot be written.", 0, "stop", 503, _LEDGER),
     "internal": Row(InternalError, "Something went wrong inside Bytedeck. This is a bug.",

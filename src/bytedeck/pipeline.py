@@ -159,7 +159,7 @@ class _Run:
             ledger_required=self.deck.config.ledger_required,
             estimate=self._estimator(candidate),
             clean=self.deck.clean,
-            free=candidate.route == "local",
+            is_local=candidate.route == "local",
         )
 
     def _estimator(self, candidate: Candidate) -> Callable[[Usage], int | None]:

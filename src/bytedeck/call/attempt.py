@@ -62,8 +62,8 @@ class Try(Struct, frozen=True, kw_only=True):
     """What a usage without a cost would cost, in units."""
     clean: Callable[[str], str]
     """Takes keys out of an upstream's words."""
-    free: bool = False
-    """Whether the route costs nothing at all."""
+    is_local: bool = False
+    """Whether the model runs on this machine: it costs nothing, and its faults are not OpenRouter's."""
 
 
 class Tried(Struct, frozen=True, kw_only=True):
@@ -118,8 +118,8 @@ def attempt(job: Try, at: float, deadline: float) -> Flow[Tried]:
         entry = _settlement(job, tally, Fault(code=_ending(exc)), tally.reader.reply())
         yield from settle(job.leg, entry, False)
         raise
-    if fault is not None and fault.message:
-        fault = replace(fault, message=job.clean(fault.message))
+    if fault is not None:
+        fault = _told(job, fault)
     reply = tally.reader.reply()
     entry = _settlement(job, tally, fault, reply)
     tally.at = yield from settle(job.leg, entry, fault is None)
@@ -284,6 +284,12 @@ def _cut(outcome: Outcome, tally: _Tally) -> Fault:
     return Fault(code="idle_timeout" if tally.reader.events else "first_event_timeout")
 
 
+def _told(job: Try, fault: Fault) -> Fault:
+    """A fault as it may be told: without keys, and with the right one to blame."""
+    code = "local_error" if job.is_local and fault.code == "server_error" else fault.code
+    return replace(fault, code=code, message=job.clean(fault.message))
+
+
 def _settlement(job: Try, tally: _Tally, fault: Fault | None, reply: Reply) -> Settlement:
     cost, quality = _cost(job, tally, fault)
     return Settlement(
@@ -306,7 +312,7 @@ def _settlement(job: Try, tally: _Tally, fault: Fault | None, reply: Reply) -> S
 def _cost(job: Try, tally: _Tally, fault: Fault | None) -> tuple[int | None, Quality]:
     """What the attempt cost, and how we know (promise P4)."""
     usage = tally.reader.usage
-    if job.free:
+    if job.is_local:
         return 0, "reported"
     if usage is not None and usage.cost_units is not None:
         return usage.cost_units, "reported"

@@ -62,7 +62,7 @@ def _drawn(found: Verification) -> str:
         ("settled", f"{found.settled:,}", f"${to_text(found.cost_units)} together"),
         ("awaiting their cost", f"{found.awaiting:,}", "known to the upstream, by their generation ids"),
         ("in flight", f"{found.in_flight:,}", ""),
-        ("orphaned", f"{found.orphaned:,}", "their process died; the next sweep settles them"),
+        ("orphaned", f"{found.orphaned:,}", "their process died before their end"),
     ]
     shown = [row[:2] if row[1] == "0" else row for row in rows]
     lines = [found.location, tell.table([(*row, "")[:3] for row in shown], right=(1,))]

@@ -134,7 +134,9 @@ def _ask_without_words(ctx: click.Context) -> None:
     if is_fed(sys.stdin):
         from .ask import command
 
-        ctx.invoke(command)
+        # Parsed anew: `ctx.invoke(command)` would leave out what its options' callbacks make of the defaults.
+        with command.make_context("ask", [], parent=ctx) as asking:
+            command.invoke(asking)
     else:
         click.echo(SHORT_HELP)
 

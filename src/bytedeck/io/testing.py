@@ -136,6 +136,9 @@ _IN_BAND: Mapping[str, bytes] = {
     "content_filtered": b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"content_filter"}]}\n\n',
 }
 
+# We answer with another status than the upstream that it tells of.
+_STATUSES: Mapping[str, int] = {"server_error": 500}
+
 
 def _act(item: Any) -> _Act:
     if isinstance(item, bytes):
@@ -161,7 +164,7 @@ def _failure(code: str, words: str) -> _Act:
         return _Act(200, spoken, _ENDS[code])
     if code in _IN_BAND:
         return _Act(200, (*spoken, _IN_BAND[code]))
-    status = TABLE[code].http_status
+    status = _STATUSES.get(code, TABLE[code].http_status)
     return _Act(status, (json.encode({"error": {"code": status, "message": TABLE[code].sentence}}),))
 
 

@@ -89,7 +89,7 @@ class Verification(Struct, frozen=True, kw_only=True):
     in_flight: int = 0
     """Not settled, and their process lives."""
     orphaned: int = 0
-    """Not settled, and their process is gone. Not an error: they are settled by the next sweep."""
+    """Not settled, and their process is gone. Not an error of the ledger's."""
     cost_units: int = 0
     problems: tuple[str, ...] = ()
     """One sentence each."""

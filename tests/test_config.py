@@ -188,7 +188,7 @@ def test_a_named_file_has_to_exist(tmp_path: Path) -> None:
         ("\n[openrouter]\n# address\nbase-url = 'x'", 4, "`openrouter.base-url`; did you mean `base_url`?"),
         ("[openrouter]\napi_key = 'sk'", 2, "unknown setting `openrouter.api_key`"),
         ("[tasks.coding]\nlabel='x'\nmodles = ['a/b']", 3, "`tasks.coding.modles`; did you mean `models`?"),
-        ("[tasks.coding]\ntemprature = 1", 2, "a request field stands in [tasks.coding.params]; did you mean `temperature`?"),
+        ("[tasks.coding]\ntemprature = 1", 2, "a request field belongs in [tasks.coding.params], as `temperature`."),
         ("[tasks.coding.timeouts]\nilde = 3", 2, "`tasks.coding.timeouts.ilde`; did you mean `idle`?"),
         ("retries = 'two'", 1, "`retries`: expected a whole number, got a text in quotes."),
         ("retries = 11", 1, "`retries`: expected a whole number <= 10."),

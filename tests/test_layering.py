@@ -23,7 +23,8 @@ MAY: dict[str, set[str]] = {
     "ledger": NOUNS,
     "pipeline": NOUNS | {"route", "guard", "codec", "call", "ledger"},
     # What the world is told by: commands, rows, and what a GET or a script is made of.
-    "io": NOUNS | {"call.steps", "ledger.entry", "ledger.report", "route.catalog", "codec.encode"},
+    "io": NOUNS
+    | {"call.steps", "ledger.entry", "ledger.report", "route.catalog", "codec.encode", "codec.faults"},
     "house": NOUNS | {"pipeline", "io", "call.request", "route", "codec.faults"},
     "streams": NOUNS | {"io"},
     "client": NOUNS | {"house", "streams", "pipeline", "io", "ledger.report"},

@@ -125,7 +125,8 @@ class House:
             models=(chain,) if isinstance(chain, str) and chain else tuple(chain),
             params=params,
             streamed=streamed,
-            timeouts=_timeouts(timeout, self.config.timeouts),
+            timeouts=timeout if isinstance(timeout, Timeouts) else None,
+            total_timeout=None if isinstance(timeout, Timeouts) else _seconds(timeout),
             max_cost_units=_max_cost(max_cost),
             headers=tuple((headers or {}).items()),
         )
@@ -259,19 +260,13 @@ def _message(place: int, message: object) -> Message:
     return message if isinstance(message, dict) else dict(message)
 
 
-def _timeouts(timeout: float | Timeouts | None, configured: Timeouts) -> Timeouts | None:
-    """A bare number bounds the whole request."""
-    if timeout is None or isinstance(timeout, Timeouts):
-        return timeout
+def _seconds(timeout: object) -> float | None:
+    """A bare number bounds the whole request, and leaves the task's other bounds as they are."""
+    if timeout is None:
+        return None
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         raise InvalidRequest(f"timeout is {timeout!r}, and has to be a number of seconds above 0.")
-    return Timeouts(
-        connect=min(configured.connect, timeout),
-        headers=configured.headers,
-        first_event=configured.first_event,
-        idle=configured.idle,
-        total=timeout,
-    )
+    return float(timeout)
 
 
 def _max_cost(amount: object) -> int | None:

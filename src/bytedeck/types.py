@@ -53,6 +53,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     """Label of the key that asks (never the key itself)."""
     timeouts: Timeouts | None = None
     """Overrides the task's."""
+    total_timeout: float | None = None
+    """Seconds for the whole request; overrides only that bound."""
     max_cost_units: int | None = None
     """What all attempts together may cost at most, in units of 10⁻¹² USD."""
     headers: tuple[tuple[str, str], ...] = ()

@@ -31,7 +31,7 @@ def install(yes: bool) -> None:
     local = _local()
     found = local.status()
     if not found.installed and not yes:
-        _ask(f"Fetch {MODEL_NAME}, {DOWNLOAD_MEGABYTES} MB, into {found.weights.parent}?")
+        _ask(f"Fetch {MODEL_NAME}, {DOWNLOAD_MEGABYTES} MB, into {found.weights.parent}?", DOWNLOAD_MEGABYTES)
     local.install(tell.say)
     found = local.status()
     if not found.ready:
@@ -40,10 +40,12 @@ def install(yes: bool) -> None:
         tell.say('Try it: byte -m local "hello"', dim=True)
 
 
-def _ask(question: str) -> None:
+def _ask(question: str, megabytes: int) -> None:
     """Raise Abort where the answer is no, and UsageError where there is nobody to answer."""
     if not tell.is_terminal(sys.stdin):
-        raise click.UsageError(f"{question} There is nobody to ask; say yes with: byte local install --yes")
+        raise click.UsageError(
+            f"The model is a download of {megabytes} MB, and there is nobody to ask. Say yes with: byte local install --yes"
+        )
     if not click.confirm(question, default=True, err=True):
         tell.say("Nothing was fetched.")
         raise click.exceptions.Exit(1)

@@ -144,9 +144,7 @@ def _check_misplaced(document: Document, path: tuple[str, ...], value: object) -
         near = () if key in own else nearest(key, (*own, *params), 1)
         if near and near[0] in params:
             where = f"{'.'.join(path)}.params"
-            raise document.wrong(
-                (*path, key), f"a request field stands in [{where}]; did you mean `{near[0]}`?"
-            )
+            raise document.wrong((*path, key), f"a request field belongs in [{where}], as `{near[0]}`")
 
 
 def _name(document: Document, written: str, tables: Mapping[str, TaskTable]) -> str:

@@ -80,6 +80,8 @@ class Models:
     def take(self, body: bytes) -> Catalog:
         """A body as it was fetched becomes what is known, and the copy on disk. Raises ValueError."""
         parsed = catalog.parse(body)
+        if not parsed.models:
+            raise ValueError("a list without models tells nothing")
         self._catalog, self._known, self._fetched = parsed, True, time.time()
         with contextlib.suppress(OSError):  # a home that cannot be written: it is known in memory
             self._write(body)

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct, json
 
+from ..codec import faults
 from ..codec.encode import chat_stream
 from ..errors import TABLE, ByteError
 from ..types import Reply, Request
@@ -136,9 +137,6 @@ _IN_BAND: Mapping[str, bytes] = {
     "content_filtered": b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"content_filter"}]}\n\n',
 }
 
-# We answer with another status than the upstream that it tells of.
-_STATUSES: Mapping[str, int] = {"server_error": 500}
-
 
 def _act(item: Any) -> _Act:
     if isinstance(item, bytes):
@@ -164,8 +162,18 @@ def _failure(code: str, words: str) -> _Act:
         return _Act(200, spoken, _ENDS[code])
     if code in _IN_BAND:
         return _Act(200, (*spoken, _IN_BAND[code]))
-    status = _STATUSES.get(code, TABLE[code].http_status)
-    return _Act(status, (json.encode({"error": {"code": status, "message": TABLE[code].sentence}}),))
+    return _refusal(code)
+
+
+def _refusal(code: str) -> _Act:
+    """What an upstream says that is read as this code. Raises ValueError where no upstream says it."""
+    status = TABLE[code].http_status
+    kinds = [kind for kind, read in faults.TYPES.items() if read == code]
+    for told in ({}, *({"error_type": kind} for kind in kinds)):
+        body = json.encode({"error": {"code": status, "message": TABLE[code].sentence, "metadata": told}})
+        if faults.from_response(status, {}, body).code == code:
+            return _Act(status, (body,))
+    raise ValueError(f"a script cannot play {code!r}: no answer of a model's server means that")
 
 
 def _words(words: str) -> bytes:

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..config import Config, Task
 from ..errors import ContextTooLong, NoWayToAnswer
-from ..types import Ask, Candidate, Model, Plan
+from ..types import Ask, Candidate, Model, Plan, Timeouts
 from .auto import Verdict, classify
 from .catalog import Catalog
 from .fit import least_tokens, size
@@ -74,9 +75,14 @@ def choose(
         task=task.name if task else "",
         system=task.system if task else "",
         defaults=task.params if task else {},
-        timeouts=ask.timeouts or (task.timeouts if task else config.timeouts),
+        timeouts=_timeouts(ask, task, config),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _timeouts(ask: Ask, task: Task | None, config: Config) -> Timeouts:
+    bounds = ask.timeouts or (task.timeouts if task else config.timeouts)
+    return bounds if ask.total_timeout is None else replace(bounds, total=ask.total_timeout)
 
 
 def _task(ask: Ask, names: list[Named], config: Config) -> tuple[Task | None, bool, str]:

@@ -1,0 +1,234 @@
+"""What is sent: the caller's fields untouched and in order, the task's in the gaps, ours nowhere else (P10)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec import json
+from msgspec.structs import replace
+
+from bytedeck.call.request import Amends, amended, check, compose, output_cap, unheld
+from bytedeck.errors import InvalidRequest
+from bytedeck.types import Ask, Candidate, Fault, Model, Plan, Price, Reply
+
+USER = {"role": "user", "content": "hi"}
+TASK = Plan(
+    candidates=(), task="coding", system="Be Byte.", defaults={"max_tokens": 4096, "temperature": 0.7}
+)
+PLAIN = Plan(candidates=(), task="")
+UNCHANGED = Amends()
+
+# Every field of wire.md section 3 with a value of its shape, and two that nobody knows.
+FIELDS: dict[str, Any] = {
+    "zeta_unknown": {"b": 1, "a": [None, True]},
+    "max_completion_tokens": 100,
+    "temperature": 0.2,
+    "top_p": 0.9,
+    "top_k": 40,
+    "min_p": 0.1,
+    "top_a": 0.1,
+    "frequency_penalty": -0.5,
+    "presence_penalty": 0.5,
+    "repetition_penalty": 1.1,
+    "seed": 7,
+    "logit_bias": {"50256": -100},
+    "logprobs": True,
+    "top_logprobs": 5,
+    "stop": ["a", "b"],
+    "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+    "tool_choice": {"type": "function", "function": {"name": "f"}},
+    "parallel_tool_calls": False,
+    "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}, "strict": True}},
+    "reasoning": {"effort": "high", "exclude": False},
+    "include_reasoning": True,
+    "verbosity": "low",
+    "modalities": ["text", "image"],
+    "image_config": {"aspect_ratio": "1:1"},
+    "prediction": {"type": "content", "content": "x"},
+    "service_tier": "flex",
+    "provider": {"order": ["openai"], "allow_fallbacks": False, "zdr": True},
+    "plugins": [{"id": "web", "max_results": 3}],
+    "cache_control": {"type": "ephemeral"},
+    "session_id": "s",
+    "user": "u",
+    "metadata": {"k": "v"},
+    "trace": {"trace_id": "t"},
+    "stop_server_tools_when": [{"type": "max_cost", "max_cost_in_dollars": 1}],
+    "max_tool_calls": 3,
+    "web_search_options": {"search_context_size": "low"},
+    "transforms": ["middle-out"],
+    "alpha_unknown": "last",
+}
+
+
+def ask(**changes: Any) -> Ask:
+    return Ask(**({"id": "0" * 32, "messages": (USER,)} | changes))
+
+
+def candidate(**changes: Any) -> Candidate:
+    return Candidate(**({"model": "a/b", "name": "B", "route": "openrouter", "why": ""} | changes))
+
+
+def body(
+    asked: Ask, plan: Plan = PLAIN, to: Candidate | None = None, amends: Amends = UNCHANGED
+) -> dict[str, Any]:
+    return json.decode(compose(asked, plan, to or candidate(), amends).request.body)
+
+
+def test_every_field_goes_through_untouched_and_in_order() -> None:
+    """Known to us or not, each with its value, in the caller's order."""
+    sent = body(ask(params=FIELDS))
+    assert {name: sent[name] for name in FIELDS} == FIELDS
+    assert [name for name in sent if name in FIELDS] == list(FIELDS)
+
+
+def test_a_plain_model_gets_nothing_of_ours() -> None:
+    """No prompt, no parameter."""
+    assert body(ask()) == {"model": "a/b", "messages": [USER], "stream": True}
+
+
+def test_the_tasks_fill_the_gaps_only() -> None:
+    """The task's prompt first, the caller's system message kept; parameters where the caller left them open."""
+    mine = {"role": "system", "content": "Mine."}
+    sent = body(ask(messages=(mine, USER), params={"temperature": 0}), TASK)
+    assert sent["messages"] == [{"role": "system", "content": "Be Byte."}, mine, USER]
+    assert (sent["temperature"], sent["max_tokens"]) == (0, 4096)
+    assert "max_tokens" not in body(ask(params={"max_completion_tokens": 9}), TASK)
+
+
+def test_only_what_the_model_takes() -> None:
+    """A parameter that the catalogue does not know of the model is left out, and a cap fits the model."""
+    info = Model(
+        id="a/b", name="B", supported_parameters=frozenset({"max_tokens"}), max_completion_tokens=1000
+    )
+    sent = body(ask(), TASK, candidate(info=info))
+    assert "temperature" not in sent
+    assert sent["max_tokens"] == 1000
+    assert output_cap(ask(), TASK, candidate(info=info)) == 1000
+
+
+@pytest.mark.parametrize("name", ["model", "models", "messages", "stream"])
+def test_what_is_ours_to_say(name: str) -> None:
+    """A caller's field cannot replace the chain, or whether we read a stream."""
+    assert body(ask(params={name: "theirs"})) == {"model": "a/b", "messages": [USER], "stream": True}
+
+
+@pytest.mark.parametrize(
+    ("plugins", "stream"),
+    [
+        ([{"id": "response-healing"}], False),
+        ([{"id": "response-healing", "enabled": False}], True),
+        ([{"id": "web"}], True),
+        ("nonsense", True),
+    ],
+)
+def test_streams_but_where_they_cannot_be(plugins: Any, stream: bool) -> None:
+    """A stream is what can be cancelled; one plugin works without only."""
+    assert body(ask(params={"plugins": plugins}))["stream"] is stream
+
+
+def test_money_is_a_number_with_its_own_digits() -> None:
+    """Under a bound on cost the reckoned price is the dearest allowed, per million, exact."""
+    info = Model(
+        id="a/b", name="B", price=Price(prompt=Decimal("0.00000015"), completion=Decimal("0.0000006"))
+    )
+    asked = ask(params={"provider": {"zdr": True}}, max_cost_units=1)
+    raw = compose(asked, PLAIN, candidate(info=info), Amends()).request.body
+    assert b'"max_price":{"prompt":0.15000000,"completion":0.6000000}' in raw
+    assert b'"zdr":true' in raw
+    theirs = {"provider": {"max_price": {"prompt": 1}}}
+    assert body(replace(asked, params=theirs), to=candidate(info=info))["provider"] == theirs["provider"]
+    assert "provider" not in body(ask(max_cost_units=1), to=candidate())
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "params", "changed"),
+    [
+        ("no_reasoning_field", "reasoning_mandatory", {"reasoning": {"enabled": False}}, {"reasoning": None}),
+        ("more_tokens", "reasoning_exhausted", {}, {"max_tokens": 16384}),
+        ("affordable_tokens", "max_tokens_unaffordable", {}, {"max_tokens": 900}),
+    ],
+)
+def test_sent_once_more_with_a_change(
+    name: str, fault: str, params: dict[str, Any], changed: dict[str, Any]
+) -> None:
+    """The change that helps is made, once."""
+    asked = ask(params=params)
+    amends = amended(Amends(), name, Fault(code=fault, affordable_tokens=1000), asked, TASK, candidate())
+    assert amends is not None
+    sent = body(asked, TASK, amends=amends)
+    assert {key: sent.get(key) for key in changed} == changed
+    assert amended(amends, name, Fault(code=fault, affordable_tokens=1000), asked, TASK, candidate()) is None
+
+
+@pytest.mark.parametrize("name", ["more_tokens", "affordable_tokens"])
+def test_the_callers_cap_is_not_ours_to_change(name: str) -> None:
+    """Neither is a request without a cap; and an account that can afford nothing is not asked again."""
+    fault = Fault(code="max_tokens_unaffordable", affordable_tokens=1000)
+    assert amended(Amends(), name, fault, ask(params={"max_tokens": 50}), TASK, candidate()) is None
+    assert amended(Amends(), name, fault, ask(), PLAIN, candidate()) is None
+    assert amended(Amends(), "affordable_tokens", Fault(code="x"), ask(), TASK, candidate()) is None
+    assert amended(Amends(), "", fault, ask(), TASK, candidate()) is None
+
+
+def test_history_without_foreign_reasoning() -> None:
+    """Damaged reasoning details are left out of every turn; nothing else is."""
+    turn = {
+        "role": "assistant",
+        "content": "x",
+        "reasoning_details": [{"type": "reasoning.text"}],
+        "name": "n",
+    }
+    sent = body(ask(messages=(turn, USER)), amends=Amends(frozenset({"no_reasoning_details"})))
+    assert sent["messages"][0] == {"role": "assistant", "content": "x", "name": "n"}
+
+
+def test_a_users_turn_after_a_refused_prefill() -> None:
+    """A model that wants the user last gets a turn without words: no language is put into the chat."""
+    sent = body(
+        ask(messages=(USER, {"role": "assistant", "content": "1,"})), amends=Amends(frozenset({"user_turn"}))
+    )
+    assert [m["role"] for m in sent["messages"]] == ["user", "assistant", "user"]
+    assert not any(letter.isalpha() for letter in sent["messages"][-1]["content"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"messages": ()}, "empty"),
+        ({"params": {"stop": ["a"] * 5}}, "at most 4"),
+        ({"params": {"response_format": {"json_schema": {"name": "x" * 65}}}}, "at most 64"),
+    ],
+)
+def test_refused_before_it_is_sent(changes: dict[str, Any], says: str) -> None:
+    """What the wire's own rules refuse is told with the limit's name."""
+    with pytest.raises(InvalidRequest, match=says):
+        check(ask(**changes))
+
+
+@pytest.mark.parametrize("value", [object(), {"x": {1, 2, object()}}, "\ud800", float])
+def test_what_json_cannot_say(value: Any) -> None:
+    """A value that is no JSON is the caller's mistake, told as one."""
+    with pytest.raises(InvalidRequest, match="cannot be written as JSON"):
+        compose(ask(params={"x": value}), PLAIN, candidate(), Amends())
+
+
+def test_deep_nesting_is_no_crash() -> None:
+    """Neither is a value nested beyond reason."""
+    deep: list[Any] = []
+    for _ in range(200_000):
+        deep = [deep]
+    with pytest.raises(InvalidRequest):
+        compose(ask(params={"x": deep}), PLAIN, candidate(), Amends())
+    while deep:  # taken apart by hand: the interpreter would recurse
+        deep = deep.pop()
+
+
+def test_a_held_answer_is_read_back() -> None:
+    """The local model's JSON becomes a call or words; what was cut stays as it is."""
+    call = unheld(Reply(text='{"name":"f","arguments":{"a":1}}', finish_reason="stop"), "c1")
+    assert (call.text, call.tool_calls[0].arguments, call.finish_reason) == ("", '{"a":1}', "tool_calls")
+    assert unheld(Reply(text='{"text":"hi"}', finish_reason="stop"), "c1").text == "hi"
+    assert unheld(Reply(text='{"te', finish_reason="length"), "c1").text == '{"te'

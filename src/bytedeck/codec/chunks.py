@@ -195,6 +195,9 @@ class Reader:
         runs: Runs = []
         texts: list[str] | None = None  # where words go on; None: something else came since
         for payload in rest:
+            if payload == b"[DONE]":  # as good as always in these bytes; `_second_look` knows the odd ones
+                self.done = True
+                break
             try:
                 chunk = read_chunk(payload)
             except UNREADABLE:

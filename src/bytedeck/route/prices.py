@@ -98,7 +98,7 @@ def _lengths(rules: Iterable[PriceRule], most: int) -> Iterator[int]:
 def _minutes(rules: Iterable[PriceRule], at: int | None) -> set[int]:
     """The moments at which a price may begin to hold, around the time of asking."""
     edges = {edge % _DAY for rule in rules for edge in (rule.utc_start, rule.utc_end) if edge is not None}
-    if at is None:
+    if at is None or not edges:  # no window: any moment will do
         return edges | {0}
     begin = at - _BEFORE
     return {begin % _DAY, at} | {edge for edge in edges if (edge - begin) % _DAY <= _BEFORE + _AFTER}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable
@@ -78,7 +77,7 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         return self._loop.time()
 
     def _begin(self, command: Begin) -> asyncio.Future[Verdict]:
-        loop, here = self._loop, threading.get_ident()
+        loop = self._loop
         begun: asyncio.Future[Verdict] = loop.create_future()
 
         def tell(verdict: Verdict) -> None:
@@ -87,10 +86,7 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
 
         def done(verdict: Verdict) -> None:
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
-                if threading.get_ident() == here:  # as a rule; spares the loop a wake-up through its pipe
-                    tell(verdict)
-                else:
-                    loop.call_soon_threadsafe(tell, verdict)
+                loop.call_soon_threadsafe(tell, verdict)
 
         self._store.begin(command.intent, done)
         return begun

@@ -9,7 +9,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from ..errors import LedgerError
@@ -22,10 +21,6 @@ from .writer import Job
 # `application_id` of the file's header ("Byte"): tells our file from somebody else's database.
 APPLICATION_ID = 0x42797465
 BUSY_TIMEOUT = 5.0
-
-# In pages of 4 KB. 16 MB of log instead of SQLite's 4: the same pages are copied and synced less often,
-# 8 µs less an attempt.
-_LONG_LOG = 4000
 
 _NOTHING = Usage()
 _Params = tuple[Any, ...]
@@ -61,7 +56,7 @@ _ANOTHER_PLACE = "BYTE_DATABASE_URL=sqlite:///another/path keeps the ledger else
 
 
 class SqliteFile:
-    """One connection for writing, opened at the first `write`. See `Sink`."""
+    """One connection for writing, opened at the first write. Used by the writer's thread alone."""
 
     def __init__(self, path: str, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self._path = path
@@ -69,27 +64,6 @@ class SqliteFile:
         self._connection: sqlite3.Connection | None = None
         self._file = (0, 0)
         self._owner = ""
-        self._logged = 0
-
-    def write_now(self, jobs: list[Job]) -> bool:
-        """Make the rows durable, all or none, if that can be done at once.
-
-        In WAL with synchronous=NORMAL a commit waits for no disk: it copies a few pages into the
-        system's cache. The connection waits for no lock either, but in `write`.
-        """
-        connection = self._connection
-        if connection is None or self._moved():
-            return False
-        try:
-            self._commit(connection, jobs)
-        except BaseException as exc:
-            with suppress(sqlite3.Error):
-                if connection.in_transaction:
-                    connection.execute("rollback")
-            if isinstance(exc, Exception):  # `write` meets it too, and says what it is
-                return False
-            raise
-        return True
 
     def write(self, jobs: list[Job]) -> None:
         """Make the rows durable, all or none. Raises sqlite3.Error, OSError, OverflowError."""
@@ -97,28 +71,18 @@ class SqliteFile:
         if connection is None or self._moved():
             connection = self._open()
         try:
-            _wait_for_locks(connection, self._busy_timeout)
-            self._commit(connection, jobs)
-            _wait_for_locks(connection, 0)
+            if len(jobs) == 1:  # a statement alone is a transaction
+                self._insert(connection, jobs[0])
+                return
+            connection.execute("begin immediate")
+            for job in jobs:
+                self._insert(connection, job)
+            connection.execute("commit")
         except BaseException as exc:
             self._recover(connection, exc)
             raise
 
-    def untidy(self) -> bool:
-        return self._logged >= _LONG_LOG
-
-    def tidy(self) -> None:
-        """Copy the log into the file and sync both; the next row begins the log anew."""
-        self._logged = 0
-        if self._connection is not None:
-            with suppress(sqlite3.Error):  # no row depends on it: the log only stays longer
-                self._connection.execute("pragma wal_checkpoint(passive)").fetchone()
-
     def close(self) -> None:
-        self.tidy()  # SQLite does it for the last one only, and the others might never get to it
-        self._drop()
-
-    def _drop(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
             connection.close()
@@ -146,31 +110,18 @@ class SqliteFile:
             return True
 
     def _open(self) -> sqlite3.Connection:
-        self._drop()
+        self.close()
         make_file(self._path)
         connection = connect(self._path, self._busy_timeout)
         try:
             prepare(connection, self._path, sql.migrations("sqlite"), self._busy_timeout)
-            connection.execute("pragma wal_autocheckpoint = 0")  # `tidy` does it, and no caller waits
         except BaseException:
             connection.close()
             raise
         self._connection = connection
         self._file = _identity(self._path)
         self._owner = this_owner()
-        self._logged = _pages_of_log(self._path)
         return connection
-
-    def _commit(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
-        if len(jobs) == 1:  # a statement alone is a transaction
-            self._insert(connection, jobs[0])
-        else:
-            connection.execute("begin immediate")
-            for job in jobs:
-                self._insert(connection, job)
-            connection.execute("commit")
-        # About the pages that it wrote: 5 for an attempt alone; rows of a batch share theirs.
-        self._logged += 2 + len(jobs) // 4
 
     def _insert(self, connection: sqlite3.Connection, job: Job) -> None:
         assert job.row is not None  # noqa: S101 - the writer hands over rows only
@@ -186,11 +137,10 @@ class SqliteFile:
         try:
             if connection.in_transaction:
                 connection.execute("rollback")
-            _wait_for_locks(connection, 0)
         except sqlite3.Error:
-            self._drop()
+            self.close()
         if isinstance(exc, sqlite3.Error) and not _name(exc).startswith(_HARMLESS):
-            self._drop()
+            self.close()
 
 
 # Connections that the child of a fork may neither use nor close.
@@ -221,18 +171,6 @@ def _identity(path: str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _pages_of_log(path: str) -> int:
-    """How many pages of log an earlier process has left, at most (a log is used again from its start)."""
-    try:
-        return os.stat(f"{path}-wal").st_size // 4096
-    except OSError:
-        return 0
-
-
-def _wait_for_locks(connection: sqlite3.Connection, seconds: float) -> None:
-    connection.execute(f"pragma busy_timeout = {int(seconds * 1000)}")
-
-
 def connect(path: str, busy_timeout: float, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection in autocommit; -wal and -shm get the file's own mode. Raises sqlite3.Error."""
     mode = "ro" if read_only else "rw"
@@ -256,6 +194,8 @@ def prepare(
     """
     _patiently(lambda: connection.execute("pragma journal_mode = wal").fetchone(), busy_timeout)
     connection.execute("pragma synchronous = normal")
+    # 16 MB of log instead of 4: the same pages are copied and synced less often, 8 µs less an attempt.
+    connection.execute("pragma wal_autocheckpoint = 4000")
     if applied(connection, path) == tuple(migrations):
         return
     connection.execute("begin immediate")

@@ -1,22 +1,16 @@
-"""Writes what others hand over, in one FIFO: by whoever comes where that is quick, else in a thread.
+"""A thread that writes what others hand over: one FIFO, group commit, no waiting for the caller.
 
-Who hands over a row while nobody writes has the turn and writes it here and now: handing it to a
-thread and back costs more than the row. Who comes in another's turn only queues, and the next round
-writes all that came meanwhile in one commit. The thread does what may take long (open the file, wait
-for a lock, tidy up) and what fails: no caller waits for that. Nothing is raised: who waits for a row
-gets the error as its verdict, all other rows that could not be written are told in `lost`. Works on
-after a fork, and writes what is left when the interpreter ends.
+Nothing is raised out of the thread: who waits for a row gets the error as its verdict, all other
+rows that could not be written are told in `lost`. Works on after a fork, and writes what is left
+when the interpreter ends.
 """
 
 from __future__ import annotations
 
 import atexit
-import enum
 import os
 import threading
-import time
 import weakref
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
@@ -29,9 +23,6 @@ from .store import Verdict
 
 # Bounds how long the first row of a batch waits for the last one: 500 rows take about 5 ms.
 _BATCH = 500
-# What a caller writes for others before it leaves them to the thread: four times 64 rows, some 3 ms.
-_FEW = 64
-_ROUNDS = 4
 _MOST_LOST = 1000
 # A fork waits for the commit in progress, but not for a database that somebody else has locked.
 _FORK_PATIENCE = 1.0
@@ -44,24 +35,13 @@ class Job(NamedTuple):
     at: int
     """When it was handed over, in microseconds since 1970."""
     done: Callable[[Verdict], None] | None = None
-    close: bool = False
-    """Whether to let go of the file, too."""
 
 
 class Sink(Protocol):
-    """What is written to. Only who has the turn calls it, and all but `write_now` only the thread."""
-
-    def write_now(self, jobs: list[Job]) -> bool:
-        """Make the rows durable, all or none, without waiting. False: none is, `write` them."""
+    """What the thread writes to, made at the first row. Only the thread calls it, but for `leave`."""
 
     def write(self, jobs: list[Job]) -> None:
-        """Make the rows durable, all or none. Opens the file, waits for locks. May raise anything."""
-
-    def untidy(self) -> bool:
-        """Whether it is time to `tidy`."""
-
-    def tidy(self) -> None:
-        """Do what writing leaves for later."""
+        """Make the rows durable, all or none. May raise anything."""
 
     def close(self) -> None:
         """Let go of the file; the next `write` opens it again."""
@@ -76,26 +56,12 @@ class Sink(Protocol):
         """Whether every other row would fail as this one did, perhaps after a long wait."""
 
 
-class _Turn(NamedTuple):
-    """The right to write; compared by identity."""
-
-    thread: int
-
-
-class _Then(enum.Enum):
-    """What follows a try to have the turn."""
-
-    NOTHING = "somebody else has it, and looks at the queue once more when it is over"
-    LOOK = "look at the queue once more: who came during the turn relies on it"
-    CALL = "call the thread"
-    END = "the file is closed: the thread may go"
-
-
+_STOP = Job(None, 0)
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 
 
 class Writer:
-    """The queue, the turn, and the thread: started at the first row and again after a `close`."""
+    """The thread, started at the first row and again after a `close`."""
 
     def __init__(self, make: Callable[[], Sink], lost: list[str]) -> None:
         self._make = make
@@ -104,152 +70,72 @@ class Writer:
         self._renew()
         _writers.add(self)
 
-    def _renew(self) -> None:
-        self._queue: deque[Job] = deque()
-        self._turn: dict[None, _Turn] = {}  # whose it is; empty: nobody's
-        self._thread: threading.Thread | None = None
-        self._calls: SimpleQueue[None] = SimpleQueue()
-        self._starting = threading.RLock()
-
     def put(self, job: Job) -> None:
-        """Hand over a row. Never waits for anybody."""
-        self._queue.append(job)
-        then = _Then.CALL  # also where a Ctrl-C gets us out of here: the row is queued still
-        try:
-            for _ in range(_ROUNDS):
-                then = self._in_turn(self._write_few)
-                if then is not _Then.LOOK or not self._queue:
-                    return
-            then = _Then.CALL
-        finally:
-            if then is _Then.CALL:
-                self._call()
+        """Hand over a row. Returns at once."""
+        self._queue.put(job)
+        if self._thread is None:
+            self._start()
 
     def flush(self, timeout: float) -> None:
         """Return when all that was handed over is written or lost, or after `timeout` seconds."""
-        if self._pending() and not self._in_my_turn():
-            self._put_and_wait(timeout)
-
-    def stop(self) -> None:
-        """Let go of the file and the thread after all that was handed over, without waiting for it."""
-        if self._thread is not None or self._pending():
-            self.put(Job(None, 0, close=True))
-
-    def close(self, timeout: float = 10.0) -> None:
-        """Let go of the file and the thread after all that was handed over, and wait for it."""
         thread = self._thread
-        if self._in_my_turn():
-            self.stop()
-        elif thread is not None or self._pending():
-            self._put_and_wait(timeout, close=True)
-            if thread is not None and thread is not threading.current_thread():
-                thread.join(timeout)
-
-    def _put_and_wait(self, timeout: float, *, close: bool = False) -> None:
+        if thread is None or thread is threading.current_thread():
+            return
         done = threading.Event()
-        self.put(Job(None, 0, lambda _verdict: done.set(), close))
+        self.put(Job(None, 0, lambda _verdict: done.set()))
         done.wait(timeout)
 
-    def _pending(self) -> bool:
-        return bool(self._queue or self._turn)
+    def stop(self) -> None:
+        """Let the thread end after all that was handed over, without waiting for it."""
+        if self._thread is not None:
+            self._queue.put(_STOP)
 
-    def _in_my_turn(self) -> bool:
-        """Whether somebody's `done` asks, who would wait for itself."""
-        turn = self._turn.get(None)
-        return turn is not None and turn.thread == threading.get_ident()
+    def close(self, timeout: float = 10.0) -> None:
+        """Let the thread end, and wait for it."""
+        thread = self._thread
+        self.stop()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
 
-    def _in_turn(self, work: Callable[[], _Then]) -> _Then:
-        """Do it in a turn of one's own, if nobody has the turn."""
-        turns, mine = self._turn, _Turn(threading.get_ident())
-        try:
-            # Atomic, and waits for nobody: not even for ourselves, where a finalizer or a signal's
-            # handler hands over a row in the middle of our turn.
-            if turns.setdefault(None, mine) is not mine:
-                return _Then.NOTHING
-            return work()
-        finally:
-            # Without a call: Python raises a Ctrl-C only after calls, and every turn must end.
-            if None in turns and turns[None] is mine:
-                del turns[None]
+    def _renew(self) -> None:
+        self._queue: SimpleQueue[Job] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.RLock()
+        self._busy = threading.Lock()
 
-    def _write_few(self) -> _Then:
-        """A round on a caller's thread. Whatever is not plain sailing is left to the thread."""
-        jobs = self._first(_FEW)
-        if not jobs:
-            return _Then.LOOK
-        sink = self._sink
-        if sink is None or any(job.close for job in jobs):
-            return _Then.CALL
-        rows = [job for job in jobs if job.row is not None]
-        if rows and not sink.write_now(rows):
-            return _Then.CALL
-        self._tell_all(jobs, {})
-        return _Then.CALL if sink.untidy() else _Then.LOOK
-
-    def _write_all(self) -> _Then:
-        """A round on the thread, however long it takes."""
-        jobs = self._first(_BATCH)
-        failed = self._write([job for job in jobs if job.row is not None])
-        end = any(job.close for job in jobs)
-        if end and self._sink is not None:
-            self._sink.close()
-        self._tell_all(jobs, failed)
-        if self._sink is not None and self._sink.untidy():
-            self._sink.tidy()
-        return _Then.END if end else _Then.LOOK
-
-    def _first(self, most: int) -> list[Job]:
-        """The oldest rows. They stay in the queue until they are told."""
-        queue = self._queue
-        return [queue[place] for place in range(min(len(queue), most))]
-
-    def _tell_all(self, jobs: list[Job], failed: dict[int, Exception]) -> None:
-        queue = self._queue
-        for job in jobs:
-            self._tell(job, failed.get(id(job)) if failed else None)
-            queue.popleft()
-
-    def _call(self) -> None:
-        """Have the thread do what is left; where there can be none, do it here and now."""
-        if self._thread is not None or self._start():
-            self._calls.put(None)
-        else:
-            self._work()
-
-    def _start(self) -> bool:
-        """Start the thread, if there is none. False: there can be none."""
+    def _start(self) -> None:
+        """Start the thread; where there can be none any more, write here and now."""
+        thread = threading.Thread(target=self._run, name="bytedeck-ledger", daemon=True)
         with self._starting:
             if self._thread is not None:
-                return True
-            if _ending:
-                return False
-            thread = threading.Thread(target=self._run, args=(self._calls,), daemon=True)
-            thread.name = "bytedeck-ledger"
-            self._thread = thread  # first: a finalizer may hand over a row while it starts
+                return
+            self._thread = threading.current_thread() if _ending else thread
             try:
-                thread.start()
+                if not _ending:
+                    thread.start()
+                    return
             except RuntimeError:  # too many threads
-                self._thread = None
-            return self._thread is not None
+                self._thread = threading.current_thread()
+        self._queue.put(_STOP)
+        self._run()
 
-    def _run(self, calls: SimpleQueue[None]) -> None:
-        """The thread: what it is called for, until the file is closed."""
-        then = _Then.LOOK
-        while then is not _Then.END:
-            calls.get()
-            then = self._work()
-        self._calls = SimpleQueue()
-        self._thread = None
-        # Who came in our last turn, or called us after it, saw us and relied on us.
-        if self._queue:
-            self._call()
+    def _run(self) -> None:
+        while True:
+            jobs = self._take()
+            with self._busy:
+                failed = self._write([job for job in jobs if job.row is not None])
+            for job in jobs:
+                self._tell(job, failed.get(id(job)))
+            if any(job is _STOP for job in jobs) and self._left():
+                return
 
-    def _work(self) -> _Then:
-        """Rounds until nothing is left, or somebody else has the turn. END: the file was closed."""
-        then = self._in_turn(self._write_all)
-        while then is _Then.LOOK and self._queue:
-            then = self._in_turn(self._write_all)
-        return then
+    def _take(self) -> list[Job]:
+        """Wait for a row and take it, with all that came meanwhile."""
+        queue = self._queue
+        jobs = [queue.get()]
+        for _ in range(min(queue.qsize(), _BATCH)):
+            jobs.append(queue.get_nowait())  # nobody else takes
+        return jobs
 
     def _write(self, rows: list[Job]) -> dict[int, Exception]:
         """Write the rows; by identity, those that failed."""
@@ -291,15 +177,21 @@ class Writer:
             return LedgerError(f"The ledger cannot be written: {error}.")
         return self._sink.explain(error)
 
-    def _seize(self, patience: float) -> _Turn | None:
-        """Take the turn and keep it; None if somebody else kept it for so long."""
-        until = time.monotonic() + patience
-        mine = _Turn(threading.get_ident())
-        while self._turn.setdefault(None, mine) is not mine:
-            if self._in_my_turn() or time.monotonic() >= until:
-                return None
-            time.sleep(0.0005)
-        return mine
+    def _left(self) -> bool:
+        """Let go of the file and the thread. False if there is more to do after all."""
+        if self._sink is not None:
+            self._sink.close()
+        self._thread = None
+        # Who put a row meanwhile saw either no thread, and started one, or the row is seen here.
+        return self._queue.empty() or not self._claim()
+
+    def _claim(self) -> bool:
+        """Be the thread that writes, if there is none."""
+        with self._starting:
+            if self._thread is not None:
+                return False
+            self._thread = threading.current_thread()
+        return True
 
 
 def _sentence(job: Job, verdict: LedgerError) -> str:
@@ -323,29 +215,27 @@ def _close_all() -> None:
 
 atexit.register(_close_all)
 
-_held: list[tuple[Writer, _Turn | None]] = []
+_held: list[tuple[Writer, bool]] = []
 
 
 def _before_fork() -> None:
     """No commit in progress is carried into a child."""
-    _held[:] = [(writer, writer._seize(_FORK_PATIENCE)) for writer in list(_writers)]
+    _held[:] = [(writer, writer._busy.acquire(timeout=_FORK_PATIENCE)) for writer in list(_writers)]
 
 
 def _in_parent() -> None:
-    for writer, turn in _held:
-        if turn is not None:
-            del writer._turn[None]
-            if writer._queue:  # who came meanwhile relies on us
-                writer._call()
+    for writer, held in _held:
+        if held:
+            writer._busy.release()
     _held.clear()
 
 
 def _in_child() -> None:
-    """Queue, turn, thread and file are the parent's: begin anew."""
-    for writer, turn in _held:
+    """Queue, thread and file are the parent's: begin anew."""
+    for writer, held in _held:
         writer._renew()
         if writer._sink is not None:
-            writer._sink.leave(turn is not None)
+            writer._sink.leave(held)
     _held.clear()
 
 

@@ -97,3 +97,20 @@ def test_the_ways_in_are_not_imported() -> None:
         room = path.relative_to(HOUSE).with_suffix("").parts[0]
         if room not in ("cli",):
             assert not {name for name in imports(path) if name.split(".")[0] == "cli"}, path
+
+
+def test_no_import_circles() -> None:
+    """No file of ours needs itself, not even by an import inside a function."""
+    names = {".".join(p.relative_to(HOUSE).with_suffix("").parts): p for p in FILES if p.stem != "__init__"}
+    needs = {name: {n for n in imports(path) if n in names} for name, path in names.items()}
+    done: set[str] = set()
+
+    def walk(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " → ".join((*trail, name))
+        if name not in done:
+            for other in needs[name]:
+                walk(other, (*trail, name))
+            done.add(name)
+
+    for name in names:
+        walk(name, ())

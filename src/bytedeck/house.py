@@ -25,7 +25,8 @@ from .codec import faults
 from .config import Config, Task, load
 from .errors import TABLE, ConnectionFailed, InvalidRequest, StreamBroken, UpstreamTimeout, error_from
 from .io.openrouter import TIMEOUT, Models, endpoint, get
-from .io.store import Store, open_store
+from .io.store import Store
+from .io.stores import open_store
 from .io.wire import Endpoint, Late, WireError
 from .money import to_units
 from .pipeline import Deck

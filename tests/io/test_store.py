@@ -12,7 +12,8 @@ import pytest
 from bytedeck.errors import ConfigError, LedgerError
 from bytedeck.io.memory import MemoryStore
 from bytedeck.io.sqlite import SqliteStore
-from bytedeck.io.store import Store, open_store
+from bytedeck.io.store import Store
+from bytedeck.io.stores import open_store
 from bytedeck.ledger.entry import instant
 from bytedeck.types import Usage
 from marks import REQUEST, begin, intent, settlement, unknown

@@ -17,7 +17,7 @@ TESTS = str(Path(__file__).parents[1])
 HEAD = f"""
 import os, sys, threading
 sys.path.insert(0, {TESTS!r})
-from bytedeck.io.store import open_store
+from bytedeck.io.stores import open_store
 from marks import begin, intent, settlement
 store = open_store("sqlite://" + sys.argv[1])
 """

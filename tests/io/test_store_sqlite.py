@@ -66,7 +66,7 @@ def test_making_a_store_costs_nothing(path: Path):
     """No I/O, no sqlite3, no asyncio, no thread before the first row."""
     script = (
         "import sys, threading\n"
-        "from bytedeck.io.store import open_store\n"
+        "from bytedeck.io.stores import open_store\n"
         f"store = open_store('sqlite://{path}')\n"
         "store.flush(); store.close()\n"
         "print('sqlite3' in sys.modules, 'asyncio' in sys.modules, threading.active_count())"
@@ -331,7 +331,7 @@ def test_processes_that_open_at_once(path: Path):
     """Six processes begin the same new file together: one migrates, all write, none fails."""
     script = (
         "import sys\nsys.path.insert(0, sys.argv[3])\n"
-        "from bytedeck.io.store import open_store\nfrom marks import begin, intent\n"
+        "from bytedeck.io.stores import open_store\nfrom marks import begin, intent\n"
         "store = open_store('sqlite://' + sys.argv[1])\nsys.stdin.read()\n"
         "print([begin(store, intent(n, sys.argv[2] * 32)) for n in range(1, 21)] == [None] * 20)"
     )

@@ -1,12 +1,10 @@
-"""Where the ledger's rows go: one protocol, and the URL that chooses who keeps it."""
+"""Where the ledger's rows go: the protocol. `stores.py` opens one."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import ConfigError
 from ..types import Intent, Settlement
 
 if TYPE_CHECKING:
@@ -59,31 +57,3 @@ class Store(Protocol):
 
     def verify(self) -> Verification:
         """Look through everything. Raises LedgerError if the ledger cannot be read at all."""
-
-
-_POSSIBLE = (
-    "sqlite:///absolute/path/of/ledger.db keeps the ledger in a file.",
-    "memory: keeps it only as long as the process lives.",
-)
-
-
-def open_store(url: str) -> Store:
-    """The store that a URL names: `sqlite:///absolute/path` (taken literally) or `memory:`.
-
-    Does no I/O: the file is opened at the first row. Raises ConfigError for any other URL.
-    """
-    if url == "memory:":
-        from .memory import MemoryStore
-
-        return MemoryStore()
-    scheme, _, path = url.partition("://")
-    if scheme == "sqlite" and path.startswith("/") and not path.endswith("/") and "\0" not in path:
-        from .sqlite import SqliteStore
-
-        return SqliteStore(os.path.normpath("/" + path.lstrip("/")))
-    if scheme == "sqlite" or url.startswith("sqlite:"):
-        raise ConfigError("A SQLite ledger needs the absolute path of a file.", hint=_POSSIBLE)
-    # Only the scheme is told: a database's URL may hold a password.
-    kind = url.partition(":")[0] if ":" in url else ""
-    known = f"{kind!r}" if kind.isalnum() else "this"
-    raise ConfigError(f"The ledger cannot be kept in {known}: no such kind of database.", hint=_POSSIBLE)

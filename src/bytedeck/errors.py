@@ -346,7 +346,20 @@ TABLE: dict[str, Row] = {
 # fmt: on
 
 
-def error_from(fault: Fault, reply: Reply | None = None, hint: Sequence[str] = ()) -> ByteError:
+# What a person can do about it, where there is something to do besides what the sentence says.
+HINTS: dict[str, tuple[str, ...]] = {
+    "authentication": (
+        "See which key is used, and where it comes from: byte keys status",
+        "Save another one from https://openrouter.ai/keys with: byte keys set",
+    ),
+    "insufficient_credits": ("Add credits at https://openrouter.ai/settings/credits",),
+    "total_timeout": ("Allow more time: --timeout 600 at the terminal, timeout=600 in Python.",),
+    "connect_failed": ("The address that is asked stands under openrouter.base_url in: byte config",),
+    "model_not_found": ("Look for its name with: byte models SEARCH",),
+}
+
+
+def error_from(fault: Fault, reply: Reply | None = None) -> ByteError:
     """The exception that tells of a fault, with what there was of the answer."""
     row = TABLE[fault.code]
     sentence = row.sentence
@@ -360,7 +373,7 @@ def error_from(fault: Fault, reply: Reply | None = None, hint: Sequence[str] = (
         retry_after=fault.retry_after,
         provider=fault.provider,
         reply=reply,
-        hint=hint,
+        hint=HINTS.get(fault.code, ()),
     )
 
 

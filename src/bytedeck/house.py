@@ -84,6 +84,7 @@ class House:
             env.pop("OPENROUTER_KEY", None)
         env |= {name: str(value) for name, value in given.items() if value is not None}
         self.config: Config = load(env)
+        self.store  # noqa: B018 - opens nothing yet, but a URL that cannot be meant is told now
         self.scripted = False
         """Whether a script answers instead of the upstreams (`Hub.testing`)."""
 
@@ -104,6 +105,12 @@ class House:
 
         return Local(self.config.home)
 
+    @cached_property
+    def key_label(self) -> str:
+        """What the rows call the key: its last four signs, as OpenRouter's own pages do; "" without one."""
+        key = self.config.api_key.reveal() if self.config.api_key is not None else ""
+        return f"…{key[-4:]}" if len(key) > 16 else "…" if key else ""
+
     def ask(
         self,
         prompt: str | Iterable[Message],
@@ -118,13 +125,13 @@ class House:
         streamed: bool,
     ) -> Ask:
         """What a caller's arguments mean. Raises InvalidRequest for what cannot be meant."""
-        chain = params.pop("models", None) or model
         return Ask(
             id=_request_id(),
             messages=_messages(prompt, system),
             task=task,
-            models=(chain,) if isinstance(chain, str) and chain else tuple(chain),
+            models=_chain(params.pop("models", None) or model),
             params=params,
+            key=self.key_label,
             streamed=streamed,
             timeouts=timeout if isinstance(timeout, Timeouts) else None,
             total_timeout=None if isinstance(timeout, Timeouts) else _seconds(timeout),
@@ -239,14 +246,28 @@ def _request_id() -> str:
     return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
 
 
-def _messages(prompt: str | Iterable[Message], system: str) -> tuple[Message, ...]:
+def _messages(prompt: object, system: str) -> tuple[Message, ...]:
     if isinstance(prompt, str):
         if not prompt.strip():
             raise InvalidRequest("The prompt is empty.", hint=("Say what you want to know.",))
         messages: tuple[Message, ...] = ({"role": "user", "content": prompt},)
-    else:
+    elif isinstance(prompt, Iterable) and not isinstance(prompt, bytes | Mapping):
         messages = tuple(_message(place, message) for place, message in enumerate(prompt))
+    else:
+        raise InvalidRequest(
+            f"The prompt is {type(prompt).__name__}, and has to be a text or a list of messages."
+        )
     return ({"role": "system", "content": system}, *messages) if system else messages
+
+
+def _chain(model: object) -> tuple[str, ...]:
+    """One name, several, or "" for none. An empty list names nothing, and is no way to say so."""
+    if isinstance(model, str):
+        return (model,) if model else ()
+    names = tuple(model) if isinstance(model, Iterable) and not isinstance(model, bytes | Mapping) else ()
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise InvalidRequest(f"model is {model!r}, and has to be a model's name, or a list of names.")
+    return names
 
 
 def _message(place: int, message: object) -> Message:

@@ -25,6 +25,7 @@ class _Progress:
     def __init__(self) -> None:
         self._texts: list[str] = []
         self._reply: Reply | None = None
+        self._is_left = False
 
     @property
     def text(self) -> str:
@@ -36,6 +37,8 @@ class _Progress:
     @property
     def reply(self) -> Reply:
         """The whole Reply, once the answer is whole; `result()` waits for it. Raises RuntimeError before."""
+        if self._reply is None and self._is_left:
+            raise RuntimeError("the answer was left before its end: `text` holds what had come")
         if self._reply is None:
             raise RuntimeError("the answer is not whole yet: iterate to its end, or call result()")
         return self._reply
@@ -60,7 +63,8 @@ class Stream(_Progress):
         while not self._ready:
             deltas = self._drive.advance()
             if deltas is None:
-                if self._reply is None and not self._drive.left:
+                self._is_left = self._drive.left
+                if self._reply is None and not self._is_left:
                     self._reply = self._drive.result
                 raise StopIteration
             self._ready = deltas[::-1]
@@ -114,7 +118,8 @@ class AsyncStream(_Progress):
         while not self._ready:
             deltas = await self._drive.advance()
             if deltas is None:
-                if self._reply is None and not self._drive.left:
+                self._is_left = self._drive.left
+                if self._reply is None and not self._is_left:
                     self._reply = self._drive.result
                 raise StopAsyncIteration
             self._ready = deltas[::-1]

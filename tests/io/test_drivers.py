@@ -14,6 +14,7 @@ import pytest
 
 from answers import Answer, Hang, Pause, Reset, completion, error, words
 from bytedeck import AsyncHub, ByteError, Hub, ModelUnavailable, StreamBroken, Timeouts, UpstreamTimeout
+from bytedeck.errors import InvalidRequest
 from canary import CANARY
 from faces import Face
 from upstream import Upstream
@@ -330,3 +331,65 @@ def test_the_key_is_nowhere(face: Face, upstream: Upstream, tmp_path: Any) -> No
     assert not any(CANARY in repr(row) for row in face.rows())
     for path in (tmp_path / "home").rglob("*"):
         assert path.is_dir() or CANARY.encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"prompt": None}, "The prompt is NoneType"),
+        ({"prompt": b"hello"}, "The prompt is bytes"),
+        ({"prompt": 5}, "The prompt is int"),
+        ({"prompt": {"role": "user", "content": "x"}}, "The prompt is dict"),
+        ({"prompt": " \n"}, "empty"),
+        ({"prompt": []}, "empty"),
+        ({"prompt": [{"role": "king", "content": "x"}]}, "role 'king'"),
+        ({"prompt": ["x"]}, r"messages\[0\] is str"),
+        ({"model": 5}, "model is 5"),
+        ({"model": []}, "model is"),
+        ({"model": ["a/b", ""]}, "model is"),
+        ({"headers": {"X-A": "b\r\nc: d"}}, "cannot be sent"),
+        ({"headers": {"X:A": "b"}}, "cannot be sent"),
+        ({"headers": {"X-A": "\u4f60"}}, "cannot be sent"),
+        ({"timeout": -1}, "seconds above 0"),
+        ({"timeout": "soon"}, "seconds above 0"),
+        ({"max_cost": 0.05}, "not as a float|money"),
+        ({"max_cost": "-1"}, "above 0"),
+    ],
+)
+def test_arguments_that_cannot_be_meant(face: Face, arguments: dict[str, Any], says: str) -> None:
+    """Each is told as the caller's mistake, and nothing is sent."""
+    options = {"prompt": "hi", "model": MODEL} | arguments
+    with pytest.raises(InvalidRequest, match=says):
+        face.chat(options.pop("prompt"), **options)
+    assert face.rows() == []
+
+
+def test_the_rows_name_the_key_by_its_end(face: Face) -> None:
+    """The last four signs and no more."""
+    face.chat(model=MODEL)
+    assert face.rows()[0].key == f"…{CANARY[-4:]}"
+
+
+def test_a_web_page_is_no_answer(face: Face, upstream: Upstream) -> None:
+    """A login page with status 200 is told as what it is."""
+    upstream.script(Answer(headers=(("Content-Type", "text/html; charset=utf-8"),), steps=(b"<html>Log in",)))
+    with pytest.raises(StreamBroken, match="cannot be read") as caught:
+        face.chat(model=MODEL)
+    assert "web page" in caught.value.detail
+
+
+def test_a_number_bounds_the_whole_only(face: Face) -> None:
+    """`timeout=300` leaves the task's own bounds as they are."""
+    ask = face.hub.house.ask(
+        "hi",
+        task="coding",
+        model="",
+        system="",
+        timeout=300,
+        max_cost=None,
+        headers=None,
+        params={},
+        streamed=False,
+    )
+    bounds = face.hub.house.plan(ask).timeouts
+    assert (bounds.total, bounds.first_event) == (300.0, face.hub.tasks["coding"].timeouts.first_event)

@@ -165,8 +165,11 @@ def _exchange(job: Try, tally: _Tally) -> Flow[Fault | None]:
         yield from mark(job.leg, job.intent.attempt, tally.generation)
     if outcome.status != 200:
         return (yield from _refusal(job, tally, outcome))
-    if "json" in outcome.headers.get("content-type", ""):
+    kind = outcome.headers.get("content-type", "")
+    if "json" in kind:
         return (yield from _body(job, tally))
+    if "html" in kind:
+        return Fault(code="malformed", message="A web page came instead of an answer: is the base URL right?")
     return (yield from _stream(job, tally))
 
 

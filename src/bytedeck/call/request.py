@@ -96,6 +96,11 @@ def output_cap(ask: Ask, plan: Plan, candidate: Candidate) -> int | None:
 
 def check(ask: Ask) -> None:
     """Refuse what the wire's own rules refuse, before anything is sent (wire reference 3). Raises InvalidRequest."""
+    for header, text in ask.headers:
+        if not _is_header(header, text):
+            raise InvalidRequest(
+                f"The header {header!r} cannot be sent: line breaks and other signs stand in it."
+            )
     if not ask.messages:
         raise InvalidRequest("There is nothing to ask: the list of messages is empty.")
     stop = ask.params.get("stop")
@@ -108,6 +113,13 @@ def check(ask: Ask) -> None:
         raise InvalidRequest(
             f"A json_schema's name has at most {MAX_SCHEMA_NAME} characters, this one {len(name)}."
         )
+
+
+def _is_header(name: object, value: object) -> bool:
+    """Whether both are text that stays one line of Latin-1."""
+    if not (isinstance(name, str) and isinstance(value, str) and name):
+        return False
+    return all(" " <= sign <= "\xff" or sign == "\t" for sign in name + value) and ":" not in name
 
 
 def unheld(reply: Reply, call_id: str) -> Reply:

@@ -152,7 +152,7 @@ def _streamed(hub: Hub, question: Question) -> Reply:
     except KeyboardInterrupt:
         sink.end()
         _keep(question, stream.text)
-        tell.say("Stopped. What it cost is not known; byte usage counts it as such.", dim=True)
+        tell.say("Stopped.", dim=True)
         raise
     except (BrokenPipeError, tell.OutputFailed):
         _keep(question, stream.text)

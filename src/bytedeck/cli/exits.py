@@ -6,6 +6,7 @@ The codes of our own errors stand in `errors.TABLE`; here are those that no erro
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from . import tell
 EXIT_BUG = 1
 EXIT_OUTPUT = 9
 """The answer could not be written where stdout goes."""
+# What click's own words meet where stdout takes nothing; what we say ourselves goes through `tell`.
+_OF_OUTPUT = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF)
 EXIT_INTERRUPTED = 130
 """Ctrl-C, as shells count it: 128 + SIGINT."""
 EXIT_CLOSED_PIPE = 141
@@ -38,6 +41,12 @@ def exits() -> Iterator[None]:
     except tell.OutputFailed as failed:
         _silence()
         tell.say(f"Error: The output cannot be written: {failed}.")
+        sys.exit(EXIT_OUTPUT)
+    except OSError as exc:
+        if exc.errno not in _OF_OUTPUT:
+            sys.exit(_told(exc))
+        _silence()
+        tell.say(f"Error: The output cannot be written: {exc.strerror}.")
         sys.exit(EXIT_OUTPUT)
     except Exception as exc:  # noqa: BLE001 (the last stop before the user: he gets a sentence, not a traceback)
         sys.exit(_told(exc))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,7 +29,7 @@ def set_(check: bool) -> None:
     """Save a key in a file that only you can read. It is asked for unseen, or read from a pipe."""
     from ..config import Secret, load, save_key
 
-    home = load().home
+    home = _home()
     key = _asked()
     if check:
         _verify(key)
@@ -61,7 +61,7 @@ def remove() -> None:
     """Forget the saved key."""
     from ..config import key_path, load, remove_key
 
-    home = load({**_environment(), "OPENROUTER_API_KEY": "", "OPENROUTER_KEY": ""}).home
+    home = _home()
     tell.out(f"Removed {key_path(home)}" if remove_key(home) else "There is no saved key.")
     _tell_of_environment(load())
 
@@ -71,10 +71,13 @@ def _tell_of_environment(config: Config) -> None:
         tell.note(f"a key is still set by {config.key_source}.")
 
 
-def _environment() -> Mapping[str, str]:
+def _home() -> Path:
+    """The home folder. A key that is given needs no file, so a damaged one cannot lock out its own cure."""
     import os
 
-    return os.environ
+    from ..config import load
+
+    return load({**os.environ, "OPENROUTER_API_KEY": "unused", "OPENROUTER_KEY": ""}).home
 
 
 def _asked() -> str:

@@ -43,7 +43,8 @@ class Deck(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta["line"] = tuple(args)
-        return super().parse_args(ctx, args if ctx.resilient_parsing else _routed(args))
+        with exits():  # --help and --version speak here
+            return super().parse_args(ctx, args if ctx.resilient_parsing else _routed(args))
 
     def invoke(self, ctx: click.Context) -> object:
         with exits():

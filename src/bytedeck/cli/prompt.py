@@ -8,10 +8,13 @@ import stat
 import sys
 from typing import Any
 
+from ..errors import InvalidRequest
 from . import tell
 
 # After this the user is told what we wait for: a pipe that nobody ever closes looks like a hang.
 _PATIENCE = 3.0
+# No model reads more; and who pipes in an endless stream wants to be told, not to fill the memory.
+MOST = 64 << 20
 
 
 def is_fed(stdin: Any) -> bool:
@@ -36,10 +39,13 @@ def piped() -> bytes:
     if waiting:
         tell.note("waiting for the end of the standard input. Without one: byte … < /dev/null")
     try:
-        return sys.stdin.buffer.read()
+        fed = sys.stdin.buffer.read(MOST + 1)
     except OSError as exc:  # a folder, a terminal that is gone
         tell.warn(f"The standard input cannot be read: {exc.strerror or exc}.")
         return b""
+    if len(fed) > MOST:
+        raise InvalidRequest(f"The standard input is larger than {MOST // 2**20} MB.")
+    return fed
 
 
 def decoded(data: bytes, what: str) -> str:

@@ -60,7 +60,7 @@ class Question(Struct, frozen=True, kw_only=True):
         """For `Hub.chat` and its like, without the request's own fields."""
         return {
             "task": self.task,
-            "model": self.models,
+            "model": self.models or "",
             "system": self.system,
             "timeout": self.given.timeout,
             "max_cost": self.given.max_cost,

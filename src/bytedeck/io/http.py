@@ -183,7 +183,7 @@ class HttpLine:
     def open(self, until: float) -> tuple[int, dict[str, str]]:
         endpoint = self._wire.endpoint(self._request)
         self._base_url = endpoint.base_url
-        with _translating("connect", until):
+        with _translating("connect", until, f"{urlsplit(endpoint.base_url).netloc.rpartition('@')[2]}: "):
             timeout = self._request.connect_timeout
             self._connection = self._wire.connection(endpoint, until, timeout)
         with _translating("headers", until):
@@ -270,15 +270,17 @@ def _credentials(proxy: SplitResult) -> dict[str, str]:
 
 
 @contextmanager
-def _translating(phase: Phase, until: float) -> Iterator[None]:
+def _translating(phase: Phase, until: float, where: str = "") -> Iterator[None]:
     try:
         yield
     except (http.client.HTTPException, OSError, ValueError) as exc:
-        raise _told(exc, phase, until) from exc
+        raise _told(exc, phase, until, where) from exc
 
 
-def _told(exc: Exception, phase: Phase, until: float) -> Exception:
+def _told(exc: Exception, phase: Phase, until: float, where: str = "") -> Exception:
     """Foreign errors → Late or WireError. A connect has a timeout of its own; else only the deadline rings."""
     if isinstance(exc, TimeoutError) and (phase != "connect" or time.monotonic() >= until):
         return Late()
-    return WireError(phase, str(exc) or type(exc).__name__)
+    if isinstance(exc, http.client.IncompleteRead):
+        return WireError(phase, "the server closed the connection in the middle of the body")
+    return WireError(phase, where + (str(exc) or type(exc).__name__))

@@ -167,8 +167,9 @@ class House:
         requests.check(ask)
         chosen = pipeline.plan(ask, deck)
         first = chosen.candidates[0]
-        body = requests.compose(ask, chosen, first, requests.Amends()).request.body
-        worst = pipeline.worst_case(ask, chosen, first, len(body), deck.utc_minutes)
+        as_is = requests.Amends()
+        body = requests.compose(ask, chosen, first, as_is).request.body
+        worst = pipeline.worst_case(ask, chosen, first, as_is, len(body), deck.utc_minutes)
         return Explanation(plan=chosen, worst_units=worst, prompt_bytes=len(body))
 
     def plan(self, ask: Ask) -> Plan:
@@ -222,6 +223,8 @@ class House:
         """Within the block a script answers: no key is needed, and the rows go to a ledger in memory."""
         from .io.memory import MemoryStore
 
+        if self.scripted:
+            raise RuntimeError("a script is being played already: one testing block at a time")
         own = self.__dict__.pop("store", None)
         self.__dict__["store"] = MemoryStore()
         self.scripted = True

@@ -17,12 +17,12 @@ from .call.attempt import Tried, Try, attempt
 from .call.request import Amends
 from .call.steps import Flow, emit, pause
 from .config import Config
-from .errors import TABLE, ByteError, error_from
+from .errors import TABLE, BudgetExceeded, ByteError, NoWayToAnswer, error_from
 from .guard import budget
 from .route import catalog
 from .route.catalog import Catalog
 from .route.choose import choose
-from .types import Ask, Attempt, Candidate, Delta, Intent, Plan, Reply, Timeouts, Usage
+from .types import Ask, Attempt, Candidate, Delta, Fault, Intent, Plan, Reply, Timeouts, Usage
 
 MODELS_PER_REQUEST = 3
 """How many models of a task's chain are tried; a chain that the caller names is tried whole."""
@@ -47,13 +47,19 @@ def answer(ask: Ask, deck: Deck, at: float) -> Flow[Reply]:
     """The whole request, begun at the monotonic moment `at`. Raises a ByteError that carries what there was."""
     request.check(ask)
     run = _Run(ask, deck, plan(ask, deck), at)
+    tried = too_dear = None
     for candidate, last in _chain(run):
-        tried = yield from _ask_model(run, candidate, last)
-        if tried.fault is None:
+        try:
+            tried = yield from _ask_model(run, candidate, last)
+        except BudgetExceeded as error:  # a cheaper one may follow
+            too_dear = too_dear or error
+            continue
+        answered_by = candidate
+        if tried.fault is None or tried.shown or _is_final(tried.fault) or run.at >= run.deadline:
             break
-        if tried.shown or TABLE[tried.fault.code].then == "stop" or run.at >= run.deadline:
-            break
-    reply = run.reply(tried, candidate)
+    if tried is None:
+        raise too_dear or NoWayToAnswer(TABLE["no_way_to_answer"].sentence)
+    reply = run.reply(tried, answered_by)
     if tried.fault is not None:
         raise error_from(tried.fault, reply)
     if tried.held and ask.streamed:
@@ -73,12 +79,23 @@ def plan(ask: Ask, deck: Deck) -> Plan:
     )
 
 
+def _is_final(fault: Fault) -> bool:
+    """Whether no other model would do better."""
+    return TABLE[fault.code].then == "stop"
+
+
 def _ask_model(run: _Run, candidate: Candidate, last: bool) -> Flow[Tried]:
-    """One model, as often as its failures are worth it."""
+    """One model, as often as its failures are worth it. Raises BudgetExceeded where it is too dear from the start."""
     amends = Amends()
     tries = 0
+    tried = None
     while True:
-        job = run.job(candidate, amends)
+        try:
+            job = run.job(candidate, amends)
+        except BudgetExceeded:
+            if tried is None:
+                raise
+            return tried  # what failed is told, not what it would cost to ask again
         tried = yield from attempt(job, run.at, run.deadline)
         run.record(tried, job)
         fault = tried.fault
@@ -102,13 +119,15 @@ def _ask_model(run: _Run, candidate: Candidate, last: bool) -> Flow[Tried]:
         run.at = yield from pause(run.at + verdict.wait)
 
 
-def worst_case(ask: Ask, chosen: Plan, candidate: Candidate, body_bytes: int, utc_minutes: int) -> int | None:
+def worst_case(
+    ask: Ask, chosen: Plan, candidate: Candidate, amends: Amends, body_bytes: int, utc_minutes: int
+) -> int | None:
     """What one attempt can cost at most, units; None where no price bounds it."""
     if candidate.route == "local":
         return 0
-    if candidate.info is None:
+    if candidate.info is None or not request.is_bounded(ask, candidate):
         return None
-    cap = request.output_cap(ask, chosen, candidate)
+    cap = request.output_cap(ask, chosen, candidate, amends)
     return catalog.worst_case(candidate.info, body_bytes, cap, utc_minutes)
 
 
@@ -143,7 +162,7 @@ class _Run:
         """The next attempt at a candidate. Raises BudgetExceeded where it might cost too much."""
         composed = request.compose(self.ask, self.plan, candidate, amends)
         size = len(composed.request.body)
-        worst = worst_case(self.ask, self.plan, candidate, size, self.deck.utc_minutes)
+        worst = worst_case(self.ask, self.plan, candidate, amends, size, self.deck.utc_minutes)
         try:
             budget.afford(self.ask.max_cost_units, self.spent, worst, candidate.model)
         except ByteError as error:

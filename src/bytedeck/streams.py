@@ -114,7 +114,10 @@ class AsyncStream(_Progress):
             if self._is_starting:
                 raise RuntimeError("this answer is already being read by another task")
             self._is_starting = True
-            self._drive = await self._make()
+            try:
+                self._drive = await self._make()
+            finally:
+                self._is_starting = False
         while not self._ready:
             deltas = await self._drive.advance()
             if deltas is None:

@@ -9,7 +9,7 @@ import pytest
 from msgspec import json
 from msgspec.structs import replace
 
-from bytedeck.call.request import Amends, amended, check, compose, output_cap, unheld
+from bytedeck.call.request import Amends, amended, check, compose, is_bounded, output_cap, unheld
 from bytedeck.errors import InvalidRequest
 from bytedeck.types import Ask, Candidate, Fault, Model, Plan, Price, Reply
 
@@ -106,7 +106,10 @@ def test_only_what_the_model_takes() -> None:
     sent = body(ask(), TASK, candidate(info=info))
     assert "temperature" not in sent
     assert sent["max_tokens"] == 1000
-    assert output_cap(ask(), TASK, candidate(info=info)) == 1000
+    assert output_cap(ask(), TASK, candidate(info=info), UNCHANGED) == 1000
+    assert output_cap(ask(), TASK, candidate(), Amends(cap=16384)) == 16384
+    both = ask(params={"max_tokens": 100, "max_completion_tokens": 9000})
+    assert output_cap(both, TASK, candidate(), UNCHANGED) == 9000
 
 
 @pytest.mark.parametrize("name", ["model", "models", "messages", "stream"])
@@ -138,8 +141,9 @@ def test_money_is_a_number_with_its_own_digits() -> None:
     raw = compose(asked, PLAIN, candidate(info=info), Amends()).request.body
     assert b'"max_price":{"prompt":0.15000000,"completion":0.6000000}' in raw
     assert b'"zdr":true' in raw
-    theirs = {"provider": {"max_price": {"prompt": 1}}}
-    assert body(replace(asked, params=theirs), to=candidate(info=info))["provider"] == theirs["provider"]
+    theirs = {"provider": {"max_price": {"prompt": "0.1", "completion": 1000, "request": 1}}}
+    sent = body(replace(asked, params=theirs), to=candidate(info=info))["provider"]["max_price"]
+    assert sent == {"prompt": 0.1, "completion": 0.6, "request": 1}
     assert "provider" not in body(ask(max_cost_units=1), to=candidate())
 
 
@@ -232,3 +236,25 @@ def test_a_held_answer_is_read_back() -> None:
     assert (call.text, call.tool_calls[0].arguments, call.finish_reason) == ("", '{"a":1}', "tool_calls")
     assert unheld(Reply(text='{"text":"hi"}', finish_reason="stop"), "c1").text == "hi"
     assert unheld(Reply(text='{"te', finish_reason="length"), "c1").text == '{"te'
+
+
+PART = [{"type": "text", "text": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "model", "bounded"),
+    [
+        ({}, "a/b", True),
+        ({}, "a/b:online", False),
+        ({"params": {"plugins": [{"id": "web"}]}}, "a/b", False),
+        ({"params": {"web_search_options": {}}}, "a/b", False),
+        ({"params": {"tools": [{"type": "function", "function": {"name": "f"}}]}}, "a/b", True),
+        ({"params": {"tools": [{"type": "openrouter:web_search"}]}}, "a/b", False),
+        ({"messages": ({"role": "user", "content": PART},)}, "a/b", True),
+        ({"messages": ({"role": "user", "content": [{"type": "image_url"}]},)}, "a/b", False),
+        ({"messages": ({"role": "user", "content": [*PART, {"type": "file"}]},)}, "a/b", False),
+    ],
+)
+def test_what_bytes_and_tokens_bound(changes: dict[str, Any], model: str, bounded: bool) -> None:
+    """Searches, plugins and files have fees of their own: under a bound on cost they are not sent unreckoned."""
+    assert is_bounded(ask(**changes), candidate(model=model)) is bounded

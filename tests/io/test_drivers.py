@@ -12,8 +12,17 @@ from typing import Any
 
 import pytest
 
-from answers import Answer, Hang, Pause, Reset, completion, error, words
-from bytedeck import AsyncHub, ByteError, Hub, ModelUnavailable, StreamBroken, Timeouts, UpstreamTimeout
+from answers import Answer, Hang, Pause, Reset, completion, error, listed, whole, words
+from bytedeck import (
+    AsyncHub,
+    BudgetExceeded,
+    ByteError,
+    Hub,
+    ModelUnavailable,
+    StreamBroken,
+    Timeouts,
+    UpstreamTimeout,
+)
 from bytedeck.errors import InvalidRequest
 from canary import CANARY
 from faces import Face
@@ -393,3 +402,63 @@ def test_a_number_bounds_the_whole_only(face: Face) -> None:
     )
     bounds = face.hub.house.plan(ask).timeouts
     assert (bounds.total, bounds.first_event) == (300.0, face.hub.tasks["coding"].timeouts.first_event)
+
+
+def test_a_pause_is_nobodys_deadline(face: Face, upstream: Upstream) -> None:
+    """A Retry-After that is longer than an earlier deadline is waited out, on both faces."""
+    upstream.script(error(429, headers=[("Retry-After", "1")]), words("later"))
+    assert face.chat(model=MODEL, timeout=Timeouts(idle=0.4, first_event=0.4)).text == "later"
+
+
+def test_a_second_thread_is_told(upstream: Upstream) -> None:
+    """Reading or closing an answer that another thread reads is an error, and harms nothing."""
+    upstream.script(words("one two three").cut(700, Pause(0.6), Reset()))
+    with Hub(api_key=CANARY, base_url=upstream.url) as hub:
+        stream = hub.stream("hi", model=MODEL)
+        next(stream)
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(list, stream)
+            time.sleep(0.2)
+            with pytest.raises(RuntimeError, match="another thread"):
+                next(stream)
+            with pytest.raises(RuntimeError, match="another thread"):
+                stream.close()
+            with pytest.raises(StreamBroken):
+                reading.result()
+
+
+def test_after_a_fork_no_connection_is_shared(upstream: Upstream) -> None:
+    """Parent and child each get their own answers."""
+    upstream.script(lambda seen: words(seen.json["messages"][0]["content"]).paced(0.01))
+    with Hub(api_key=CANARY, base_url=upstream.url, database_url="memory:") as hub:
+        hub.chat("warm", model=MODEL)
+        child = os.fork()
+        if not child:
+            text = hub.chat("from the child", model=MODEL).text
+            os._exit(0 if text == "from the child" else 1)
+        assert hub.chat("from the parent", model=MODEL).text == "from the parent"
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_bound_skips_what_is_too_dear(face: Face, upstream: Upstream) -> None:
+    """A cheaper model further down the chain is asked; what failed is told, not what could not be paid."""
+    listed_ = [listed("a/dear", "0.01", "0.01"), listed("b/cheap"), listed("c/cheap")]
+    upstream.on("/models/user", whole({"data": listed_}))
+    upstream.script(error(404, message="No endpoints found for b/cheap."), words("paid"))
+    chain = ["a/dear", "b/cheap", "c/cheap"]
+    reply = face.chat(model=chain, max_tokens=50, max_cost="0.01")
+    assert [attempt.model for attempt in reply.attempts] == ["b/cheap", "c/cheap"]
+    upstream.script(error(401))
+    with pytest.raises(ByteError) as caught:
+        face.chat(model=["b/cheap", "a/dear"], max_tokens=50, max_cost="0.01")
+    assert caught.value.code == "authentication"
+    with pytest.raises(BudgetExceeded, match="a/dear"):
+        face.chat(model="a/dear", max_tokens=50, max_cost="0.01")
+
+
+def test_many_at_once_under_a_bound_wait_for_the_prices(face: Face, upstream: Upstream) -> None:
+    """On a fresh home the first call with a bound fetches the prices, and the next ones have them."""
+    upstream.on("/models/user", whole({"data": [listed(MODEL)]}))
+    assert [face.chat(model=MODEL, max_tokens=50, max_cost="0.05").text for _ in range(3)] == [
+        "Hello there."
+    ] * 3

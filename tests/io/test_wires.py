@@ -443,3 +443,41 @@ def test_pauses_are_no_end(make: Callable[[str], Any], upstream: Upstream) -> No
     answer = words("Hello").cut(40, Pause(0.1), b"rest")
     upstream.script(answer)
     assert make(upstream.url).ask()[2] == answer.body
+
+
+def test_a_proxys_password_is_told_nowhere(
+    make: Callable[[str], Any], upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that refuses us, or cannot be reached, is told without its password."""
+    upstream.script(Answer(status=407, chunked=False))
+    for url in (f"http://user:SEKRET@127.0.0.1:{upstream.port}", "http://user:SEKRET@127.0.0.1:1"):
+        monkeypatch.setenv("https_proxy", url)
+        with pytest.raises(WireError) as caught:
+            make("https://openrouter.invalid/api/v1").ask(within=3.0)
+        assert "SEKRET" not in str(caught.value)
+        assert caught.value.phase == "connect"
+
+
+def test_a_proxy_that_is_not_spoken(make: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """SOCKS is refused in so many words."""
+    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1")
+    with pytest.raises(WireError, match="socks5 is not supported"):
+        make("http://openrouter.invalid/api/v1").ask()
+
+
+def test_hints_before_the_answer(make: Callable[[str], Any]) -> None:
+    """103 Early Hints are no answer."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(
+                    b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
+                )
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert make(f"http://127.0.0.1:{server.getsockname()[1]}").ask()[::2] == (200, b"hi")
+        thread.join()

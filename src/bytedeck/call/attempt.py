@@ -135,7 +135,7 @@ def _ending(exc: BaseException) -> str:
 
 def _admitted(job: Try, tally: _Tally) -> Flow[Fault | None]:
     """The store's verdict on the Begin: None to go on, a Fault where a limit refused."""
-    outcome = yield from wait(job.leg, tally.at + BEGIN_TIMEOUT)
+    outcome = yield from wait(job.leg, min(tally.at + BEGIN_TIMEOUT, tally.deadline))
     match outcome:
         case Began():
             return None

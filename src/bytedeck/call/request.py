@@ -7,6 +7,7 @@ parameters fill absent fields only, and only those that the model takes (promise
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from msgspec import Struct, json
@@ -85,13 +86,31 @@ def amended(
     return Amends(done, min(cap, afford)) if afford else None
 
 
-def output_cap(ask: Ask, plan: Plan, candidate: Candidate) -> int | None:
+def output_cap(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends) -> int | None:
     """The most tokens that an answer can have by what is sent; None: nothing bounds it."""
-    for name in _CAPS:
-        if isinstance(value := ask.params.get(name), int):
-            return value
+    given = [value for name in _CAPS if isinstance(value := ask.params.get(name), int)]
+    if given:
+        return max(given)
+    if amends.cap is not None:
+        return amends.cap
     cap = _defaults(ask, plan, candidate).get("max_tokens")
     return cap if isinstance(cap, int) else None
+
+
+def is_bounded(ask: Ask, candidate: Candidate) -> bool:
+    """Whether bytes and tokens bound what this costs: searches, plugins and linked files have fees of their own."""
+    if ":online" in candidate.model or ask.params.get("plugins") or "web_search_options" in ask.params:
+        return False
+    tools = ask.params.get("tools")
+    if isinstance(tools, list) and any(not isinstance(t, dict) or t.get("type") != "function" for t in tools):
+        return False
+    return not any(_has_files(message.get("content")) for message in ask.messages)
+
+
+def _has_files(content: object) -> bool:
+    """Whether a message holds anything but text: pictures, sounds, films and files are priced by themselves."""
+    parts = content if isinstance(content, list | tuple) else ()
+    return any(not isinstance(part, dict) or part.get("type") != "text" for part in parts)
 
 
 def check(ask: Ask) -> None:
@@ -176,17 +195,24 @@ def _with_ceiling(body: dict[str, Any], candidate: Candidate) -> dict[str, Any]:
     """Under a bound on cost the price we reckoned with is made the dearest one allowed (promise P5)."""
     price = candidate.info.price if candidate.info else None
     provider = body.get("provider", {})
-    if (
-        candidate.route == "local"
-        or price is None
-        or not isinstance(provider, dict)
-        or "max_price" in provider
-    ):
+    if candidate.route == "local" or price is None or not isinstance(provider, dict):
         return body
     # The catalogue's prices are per token, this field's are per million (wire reference 3.5).
     per_million = {name: getattr(price, name) for name in ("prompt", "completion")}
-    ceiling = {name: usd * 1_000_000 for name, usd in per_million.items() if usd is not None}
+    theirs = provider.get("max_price")
+    ceiling = dict(theirs) if isinstance(theirs, dict) else {}
+    for name, usd in per_million.items():
+        if usd is not None:
+            ceiling[name] = _lower(ceiling.get(name), usd * 1_000_000)
     return {**body, "provider": {**provider, "max_price": ceiling}}
+
+
+def _lower(theirs: object, ours: Decimal) -> Decimal:
+    """The caller's own ceiling where it is the lower one."""
+    try:
+        return min(Decimal(str(theirs)), ours)
+    except (InvalidOperation, ValueError):
+        return ours
 
 
 _encoder = json.Encoder(decimal_format="number")

@@ -19,6 +19,7 @@ from ..call.steps import (
     Tick,
     Wait,
 )
+from ..errors import ByteError
 from ..types import Delta
 from .drive import Driver, Flow, T, judged
 from .store import Store, Verdict
@@ -54,7 +55,12 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
             command = self._resume()
             while command is not None:
                 if type(command) is Wait:
-                    command = self._send(await self._wait(command))
+                    try:
+                        outcome = await self._wait(command)
+                    except ByteError as error:  # a local model that does not start, say
+                        command = self._throw(error)
+                    else:
+                        command = self._send(outcome)
                 elif type(command) is Emit:
                     return command.deltas
                 else:
@@ -111,6 +117,7 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
             self._waiter = None
 
     async def _pause(self, until: float) -> Outcome:
+        self._disarm()  # of an earlier wait: it would take the pause for its own and cancel it
         try:
             await self._sleep(max(0.0, until - self._loop.time()))
         finally:

@@ -19,6 +19,7 @@ READ_BUFFER = 256 * 1024
 
 _TABLE: dict[type[Exception], Phase | Literal["", "late"]] = {
     aiohttp.ClientConnectorError: "connect",
+    aiohttp.ClientHttpProxyError: "connect",
     aiohttp.ConnectionTimeoutError: "connect",
     aiohttp.InvalidURL: "connect",
     aiohttp.ClientError: "",

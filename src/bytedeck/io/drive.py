@@ -7,6 +7,7 @@ what it then commands is carried out: its one Settle.
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
 from collections.abc import Callable, Generator
@@ -30,6 +31,7 @@ from ..call.steps import (
     Tick,
     Wait,
 )
+from ..errors import ByteError
 from ..types import Delta, Request
 from .store import Store, Verdict
 from .wire import AsyncLine, Late, Line, Wire, WireError
@@ -97,6 +99,18 @@ class Driver(Generic[T, BegunT, LineT]):
             self.over = True
             raise
 
+    def _throw(self, error: ByteError) -> Command | None:
+        """The next command after an error of ours in a wait: the request settles and raises it."""
+        try:
+            return self._flow.throw(error)
+        except StopIteration as stop:
+            self.over = True
+            self._result = stop.value
+            return None
+        except BaseException:
+            self.over = True
+            raise
+
     def _begin(self, command: Begin) -> BegunT:
         """Hand a Begin to the store; the answer is where its verdict will arrive."""
         raise NotImplementedError
@@ -142,8 +156,8 @@ class Driver(Generic[T, BegunT, LineT]):
     def __del__(self) -> None:
         # The net: a stream that was dropped without being closed still gets its settlement.
         if self._started and not self.over:
-            warnings.warn(f"unclosed answer {self!r}", ResourceWarning, stacklevel=2, source=self)
             self.leave()
+            warnings.warn(f"unclosed answer {self!r}", ResourceWarning, stacklevel=2, source=self)
 
 
 class Drive(Driver[T, SimpleQueue[Verdict], Line]):
@@ -161,25 +175,41 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
         super().__init__(flow, store, wire)
         self._clock = clock
         self._sleep = sleep
+        self._reader: int | None = None
 
     def advance(self) -> list[Delta] | None:
         """Run until the request hands something over; None once it has ended. Raises what it raises."""
+        if self._reader is not None:
+            raise RuntimeError("this answer is already being read by another thread")
         if self.over:
             return None
+        self._reader = threading.get_ident()
         try:
             command = self._resume()
             while command is not None:
                 if type(command) is Wait:
-                    command = self._send(self._wait(command))
+                    try:
+                        outcome = self._wait(command)
+                    except ByteError as error:  # a local model that does not start, say
+                        command = self._throw(error)
+                    else:
+                        command = self._send(outcome)
                 elif type(command) is Emit:
                     return command.deltas
                 else:
                     self._perform(command)
                     command = self._send(self._clock())
         except BaseException:
-            self.leave()  # does nothing where the request itself has raised
+            super().leave()  # does nothing where the request itself has raised
             raise
+        finally:
+            self._reader = None
         return None
+
+    def leave(self) -> None:
+        if self._reader not in (None, threading.get_ident()):
+            raise RuntimeError("this answer is still being read by another thread")
+        super().leave()
 
     def _now(self) -> float:
         return self._clock()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import os
 import select
 import socket
 import threading
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import ssl
 
 READ_SIZE = 64 * 1024
+_LONGEST = 86_400.0  # what a socket's timeout can hold
+MOST_IDLE = 64
 KEEPALIVE = 60.0
 # How long a finished answer's last chunk may take, so that its connection can be used again.
 DRAIN = 0.05
@@ -41,7 +44,7 @@ class _Timed:
         left = self.until - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline has passed")
-        self._sock.settimeout(left)
+        self._sock.settimeout(min(left, _LONGEST))
         return self._sock
 
     def sendall(self, data: bytes) -> None:
@@ -55,8 +58,9 @@ class _Timed:
 
     def is_stale(self) -> bool:
         """Whether an idle connection has something to say: it can only be that the server closed it."""
-        readable, _, _ = select.select([self._sock], [], [], 0)
-        return bool(readable)
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         self._sock.close()
@@ -90,9 +94,10 @@ class _Connection:
 
     def open(self, until: float, connect_timeout: float) -> _Timed:
         """Connect, TLS included."""
-        self._inner.timeout = min(connect_timeout, until - time.monotonic())
-        if self._inner.timeout <= 0:
-            raise TimeoutError("the deadline has passed")
+        due = min(time.monotonic() + connect_timeout, until)
+        self._inner.timeout = _left(due)
+        # http.client would give each address of a name the whole time.
+        self._inner._create_connection = lambda address, *_: _dial(address, due)  # type: ignore[attr-defined]
         self._inner.connect()
         self._inner.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = _Timed(self._inner.sock)
@@ -108,6 +113,9 @@ class _Connection:
         sock.sendall(_head(self._target + request.path, self._host, request, headers) + request.body)
         response = http.client.HTTPResponse(sock, method=request.method)  # type: ignore[arg-type]
         response.begin()
+        while 100 < response.status < 200 and response.status != 101:  # hints before the answer
+            response.headers = response.msg = None  # type: ignore[assignment]
+            response.begin()
         return response
 
     def close(self) -> None:
@@ -122,6 +130,7 @@ class HttpWire:
         self._idle: dict[str, list[_Connection]] = {}
         self._tls: ssl.SSLContext | None = None
         self._lock = threading.Lock()
+        self._process = os.getpid()
 
     def line(self, request: Request) -> HttpLine:
         return HttpLine(self, request)
@@ -131,6 +140,8 @@ class HttpWire:
 
     def connection(self, endpoint: Endpoint, until: float, connect_timeout: float) -> _Connection:
         """An idle one that is still good, else a new one."""
+        if self._process != os.getpid():  # a fork: the parent goes on with these sockets
+            self._idle, self._lock, self._process = {}, threading.Lock(), os.getpid()
         while (kept := self._pop(endpoint.base_url)) is not None:
             if (
                 kept.sock is not None
@@ -146,9 +157,14 @@ class HttpWire:
         return made
 
     def keep(self, base_url: str, connection: _Connection) -> None:
-        connection.idle_since = time.monotonic()
+        now = connection.idle_since = time.monotonic()
         with self._lock:
-            self._idle.setdefault(base_url, []).append(connection)
+            idle = self._idle.setdefault(base_url, [])
+            idle.append(connection)
+            old = [kept for kept in idle if now - kept.idle_since > KEEPALIVE] or idle[:-MOST_IDLE]
+            self._idle[base_url] = [kept for kept in idle if kept not in old]
+        for kept in old:
+            kept.close()
 
     def _pop(self, base_url: str) -> _Connection | None:
         with self._lock:
@@ -244,7 +260,7 @@ def _head(target: str, host: str, request: Request, headers: list[tuple[str, str
 
 
 def _inner(base: SplitResult, proxy: str | None, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
-    host, port = base.hostname or "", base.port
+    host, port = base.hostname or "", base.port or (443 if tls else 80)
     if proxy is None:
         return (
             http.client.HTTPSConnection(host, port, context=tls)
@@ -252,14 +268,35 @@ def _inner(base: SplitResult, proxy: str | None, tls: ssl.SSLContext | None) -> 
             else http.client.HTTPConnection(host, port)
         )
     through = urlsplit(proxy)
-    if through.scheme not in ("http", ""):
-        raise WireError("connect", f"A proxy over {through.scheme} is not supported; use http.")
     at, gate = through.hostname or "", through.port or 80
     if tls is None:
         return http.client.HTTPConnection(at, gate)
     tunnel = http.client.HTTPSConnection(at, gate, context=tls)
     tunnel.set_tunnel(host, port or 443, headers=_credentials(through))
     return tunnel
+
+
+def _left(until: float) -> float:
+    """Seconds until a moment. Raises TimeoutError where it has passed."""
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the deadline has passed")
+    return min(left, _LONGEST)
+
+
+def _dial(address: tuple[str, int], until: float) -> socket.socket:
+    """Connect to the first of a name's addresses that answers, all of them within one deadline."""
+    failure: OSError = OSError(f"no address for {address[0]}")
+    for family, kind, protocol, _, place in socket.getaddrinfo(*address, 0, socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(_left(until))
+            sock.connect(place)
+            return sock
+        except OSError as exc:
+            sock.close()
+            failure = exc
+    raise failure
 
 
 def _credentials(proxy: SplitResult) -> dict[str, str]:

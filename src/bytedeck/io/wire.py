@@ -8,6 +8,7 @@ script (`testing.py`). One contract test holds them all.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import zlib
 from collections.abc import Mapping
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 Phase = Literal["connect", "headers", "body"]
 
 
+_USERINFO = re.compile(r"//[^/@\s]*@")
+
+
 class Late(Exception):
     """The deadline passed before anything came. The line is good for nothing but `close`."""
 
@@ -32,7 +36,7 @@ class WireError(Exception):
     """The line broke; `str()` is for the detail of an error and holds no key."""
 
     def __init__(self, phase: Phase, why: str) -> None:
-        super().__init__(why)
+        super().__init__(_USERINFO.sub("//", why))  # a proxy's password is a key, too
         self.phase: Phase = phase
 
 
@@ -148,7 +152,11 @@ def proxy_for(url: str) -> str | None:
         return None
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+    if proxy is not None and "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if proxy is not None and not proxy.startswith("http://"):
+        raise WireError("connect", f"A proxy over {proxy.partition('://')[0]} is not supported; use http.")
+    return proxy
 
 
 # Where distributions keep their certificates, for a Python whose OpenSSL was built to look elsewhere.

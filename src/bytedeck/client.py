@@ -19,6 +19,7 @@ from . import pipeline
 from .config import Task
 from .house import Explanation, House
 from .io.drive import Drive
+from .io.openrouter import TIMEOUT
 from .io.store import Store
 from .ledger.report import By, Report, Verification, parse_since
 from .streams import AsyncStream, OnChunk, Stream
@@ -74,13 +75,17 @@ class _Face:
         lost = self.house.store.lost if "store" in self.house.__dict__ else []
         return (*self.house.config.warnings, *lost)
 
-    def _is_unsure(self, ask: Ask) -> bool:
-        """Whether to fetch the catalogue first: a named model may be newer than our copy, a bound needs prices."""
+    def _patience(self, ask: Ask) -> float:
+        """Seconds worth waiting for a catalogue that is on its way: a bound on cost needs prices, and a
+        named model may be newer than our copy. 0 for all others."""
+        models = self.house.models
         if self.house.scripted:
-            return False
-        if ask.max_cost_units is not None and self.house.models.current() is None:
-            return self._may_fetch()
-        return bool(ask.models) and self.house.models.unsure(ask.models)
+            return 0.0
+        needs_prices = ask.max_cost_units is not None and models.current() is None
+        if not needs_prices and not (ask.models and models.unsure(ask.models)):
+            return 0.0
+        bounds = ask.timeouts or self.house.config.timeouts
+        return min(TIMEOUT, ask.total_timeout or bounds.total)
 
     def _may_fetch(self) -> bool:
         return self.house.config.api_key is not None and not self.house.scripted and self.house.models.due()
@@ -214,14 +219,21 @@ class Hub(_Face):
             return self._wire
 
     def _drive(self, ask: Ask) -> Drive[Reply]:
-        if self._is_unsure(ask):
-            self.house.models.fetch(self.wire)
-        if self._may_fetch():
-            self._fetching = threading.Thread(
-                target=self.house.models.fetch, args=(self.wire,), name="bytedeck-catalogue", daemon=True
-            )
-            self._fetching.start()
-        flow = pipeline.answer(ask, self.house.deck(ask), time.monotonic())
+        began = time.monotonic()
+        wire, patience = self.wire, self._patience(ask)
+        with self._lock:
+            fetching = self._fetching
+            is_running = fetching is not None and fetching.is_alive()
+            if not is_running and (
+                self._may_fetch() or (patience and self.house.models.current() is not None)
+            ):
+                fetching = self._fetching = threading.Thread(
+                    target=self.house.models.fetch, args=(wire,), name="bytedeck-catalogue", daemon=True
+                )
+                fetching.start()
+        if patience and fetching is not None:
+            fetching.join(patience)
+        flow = pipeline.answer(ask, self.house.deck(ask), began)
         return Drive(flow, self.house.store, self.wire, sleep=self._sleep)
 
     def close(self) -> None:
@@ -359,11 +371,17 @@ class AsyncHub(_Face):
 
         from .io.adrive import AsyncDrive
 
-        if self._is_unsure(ask):
-            await self.house.models.afetch(self.wire)
-        if self._may_fetch():
-            self._fetching = asyncio.get_running_loop().create_task(self.house.models.afetch(self.wire))
-        flow = pipeline.answer(ask, self.house.deck(ask), asyncio.get_running_loop().time())
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        wire, patience = self.wire, self._patience(ask)
+        fetching = self._fetching
+        is_running = fetching is not None and not fetching.done() and fetching.get_loop() is loop
+        if not is_running and (self._may_fetch() or (patience and self.house.models.current() is not None)):
+            fetching = self._fetching = loop.create_task(self.house.models.afetch(wire))
+            is_running = True
+        if patience and is_running and fetching is not None:
+            await asyncio.wait({fetching}, timeout=patience)
+        flow = pipeline.answer(ask, self.house.deck(ask), began)
         return AsyncDrive(flow, self.house.store, self.wire, sleep=self._sleep or asyncio.sleep)
 
     async def aclose(self) -> None:

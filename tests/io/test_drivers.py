@@ -456,9 +456,28 @@ def test_a_bound_skips_what_is_too_dear(face: Face, upstream: Upstream) -> None:
         face.chat(model="a/dear", max_tokens=50, max_cost="0.01")
 
 
-def test_many_at_once_under_a_bound_wait_for_the_prices(face: Face, upstream: Upstream) -> None:
-    """On a fresh home the first call with a bound fetches the prices, and the next ones have them."""
-    upstream.on("/models/user", whole({"data": [listed(MODEL)]}))
-    assert [face.chat(model=MODEL, max_tokens=50, max_cost="0.05").text for _ in range(3)] == [
-        "Hello there."
-    ] * 3
+def test_many_at_once_under_a_bound_wait_for_the_prices(upstream: Upstream) -> None:
+    """On a fresh home all first calls with a bound wait for the one fetch of the prices."""
+    prices = whole({"data": [listed(MODEL)]}).first(Pause(0.2))
+    upstream.on("/models/user", prices)
+    bound: dict[str, Any] = {"model": MODEL, "max_tokens": 50, "max_cost": "0.05"}
+
+    async def main() -> None:
+        async with _hub(upstream) as hub:
+            replies = await asyncio.gather(*(hub.chat("hi", **bound) for _ in range(8)))
+            assert {reply.text for reply in replies} == {"Hello there."}
+            hub.house.models.path.unlink()
+
+    asyncio.run(main())
+    with Hub(api_key=CANARY, base_url=upstream.url) as hub, ThreadPoolExecutor(8) as pool:
+        assert {r.text for r in pool.map(lambda _: hub.chat("hi", **bound), range(8))} == {"Hello there."}
+    assert len([seen for seen in upstream.requests if seen.path.endswith("/models/user")]) == 2
+
+
+def test_the_prices_are_not_waited_for_past_the_deadline(face: Face, upstream: Upstream) -> None:
+    """The request's own time bounds that wait, too."""
+    upstream.on("/models/user", words().first(Hang()))
+    began = time.monotonic()
+    with pytest.raises(BudgetExceeded, match="not known"):
+        face.chat(model=MODEL, max_tokens=50, max_cost="0.05", timeout=0.3)
+    assert time.monotonic() - began < 2.0

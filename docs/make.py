@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from bytedeck import Hub, errors
-from bytedeck.cli import exits
+from bytedeck.cli import codes
 from bytedeck.cli.main import cli
 from bytedeck.config import SETTINGS, load, shipped_models
 
@@ -89,12 +89,13 @@ def exit_table() -> str:
 
 
 _OTHER_EXITS = {
-    exits.EXIT_BUG: "a bug of ours; or a “no” to a question of `byte local install`",
+    codes.EXIT_BUG: "a bug of ours; or a “no” to a question of `byte local install`",
     2: "wrong usage of the command line",
     errors.EXIT_LENGTH: "the answer was cut at its token limit; all of it that came was printed",
-    exits.EXIT_OUTPUT: "the answer could not be written where stdout goes",
-    exits.EXIT_INTERRUPTED: "Ctrl-C",
-    exits.EXIT_CLOSED_PIPE: "whoever read our output has left",
+    codes.EXIT_OUTPUT: "the answer could not be written where stdout goes",
+    codes.EXIT_INTERRUPTED: "Ctrl-C",
+    codes.EXIT_TERMINATED: "SIGTERM",
+    codes.EXIT_CLOSED_PIPE: "whoever read our output has left",
 }
 
 

@@ -11,9 +11,7 @@ import signal
 import sys
 from types import FrameType
 
-EXIT_OUTPUT = 9
-EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
+from .codes import EXIT_INTERRUPTED, EXIT_OUTPUT, EXIT_TERMINATED
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """How a command ends: each failure as sentences on stderr and an exit code, never as a traceback.
 
-The codes of our own errors stand in `errors.TABLE`; here are those that no error of ours has.
+The codes of our own errors stand in `errors.TABLE`, the others in `codes`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,10 @@ from collections.abc import Iterator
 import click
 
 from . import tell
+from .codes import EXIT_BUG, EXIT_CLOSED_PIPE, EXIT_INTERRUPTED, EXIT_OUTPUT
 
-EXIT_BUG = 1
-EXIT_OUTPUT = 9
-"""The answer could not be written where stdout goes."""
 # What click's own words meet where stdout takes nothing; what we say ourselves goes through `tell`.
 _OF_OUTPUT = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF)
-EXIT_INTERRUPTED = 130
-"""Ctrl-C, as shells count it: 128 + SIGINT."""
-EXIT_CLOSED_PIPE = 141
-"""Whoever read our output has left: 128 + SIGPIPE."""
 
 
 @contextlib.contextmanager

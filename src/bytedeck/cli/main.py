@@ -143,7 +143,7 @@ def _ask_without_words(ctx: click.Context) -> None:
 
 
 def main() -> None:
-    """The console script."""
+    """Run the command; `entry` is the console script around it."""
     for stream in (sys.stdout, sys.stderr):
         # An answer with a sign that the terminal's encoding lacks is still an answer.
         if hasattr(stream, "reconfigure"):

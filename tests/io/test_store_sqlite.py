@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -355,14 +356,12 @@ def test_a_bad_row_takes_no_others_along(store: SqliteStore):
     """Of a batch with an amount that is too large for any ledger only that row fails."""
     begin(store, intent(100))
     verdicts: dict[int, object] = {}
-    hold = threading.Lock()
-    hold.acquire()
-    store.begin(intent(101), lambda verdict: hold.acquire() and None)  # the thread waits here
-    for number in range(1, 6):
-        worst = 2**63 if number == 3 else 1
-        store.begin(intent(number, worst_units=worst), lambda v, number=number: verdicts.update({number: v}))
-        store.settle(settlement(number, cost_units=2**64 if number == 4 else 93_000_000))
-    hold.release()
+    with store._writer._busy:  # as if somebody were writing: what comes meanwhile is one batch
+        store.begin(intent(101), id)
+        for number in range(1, 6):
+            worst = 2**63 if number == 3 else 1
+            store.begin(intent(number, worst_units=worst), lambda v, n=number: verdicts.update({n: v}))
+            store.settle(settlement(number, cost_units=2**64 if number == 4 else 93_000_000))
     store.flush()
     assert [number for number, verdict in verdicts.items() if verdict is not None] == [3]
     assert "does not fit" in str(verdicts[3])
@@ -494,3 +493,49 @@ def test_every_statement_is_used_and_every_file_loads():
     }
     assert all(text and "-- name" not in text for text in sql.statements("sqlite").values())
     assert sqlite_file.BUSY_TIMEOUT == 5.0
+
+
+def test_who_waits_writes_and_takes_the_others_along(store: SqliteStore, path: Path):
+    """Once the file is open, an intent is in it when `begin` returns, with all that came before, in one commit."""
+    begin(store, intent(1))
+    store.settle(settlement(1))
+    store.mark(f"{REQUEST}-1", "gen-1")
+    told: list[int] = []
+    store.begin(intent(2), lambda verdict: told.append(threading.get_ident()))
+    assert told == [threading.get_ident()]
+    kinds = ("intent", "opened", "settlement")
+    assert [raw(path, f"select count(*) from {kind}") for kind in kinds] == [[(2,)], [(1,)], [(1,)]]
+
+
+def test_what_nobody_waits_for_is_soon_written(store: SqliteStore, path: Path):
+    """A settlement without company does not wait for the next request."""
+    begin(store, intent(1))
+    store.settle(settlement(1))
+    until = time.monotonic() + 5
+    while raw(path, "select count(*) from settlement") == [(0,)] and time.monotonic() < until:
+        time.sleep(0.005)
+    assert raw(path, "select count(*) from settlement") == [(1,)]
+
+
+def test_a_caller_does_not_wait_for_a_lock(store: SqliteStore, path: Path):
+    """`begin` returns at once while another program holds the file; the thread waits, and then it is written."""
+    begin(store, intent(1))
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("begin immediate")
+    verdicts: SimpleQueue[object] = SimpleQueue()
+    store.begin(intent(2), verdicts.put)
+    assert verdicts.empty()
+    other.execute("rollback")
+    other.close()
+    assert verdicts.get(timeout=5) is None
+
+
+def test_the_log_is_copied_into_the_file_now_and_then(store: SqliteStore, path: Path, monkeypatch):
+    """The log does not grow for ever, though no commit copies it."""
+    monkeypatch.setattr("bytedeck.io.sqlite_file.CHECKPOINT", 5)
+    before = begin(store, intent(1)) or path.stat().st_size
+    for number in range(2, 40):
+        begin(store, intent(number, task="x" * 10_000))
+        store.settle(settlement(number))
+    store.flush()
+    assert path.stat().st_size > before

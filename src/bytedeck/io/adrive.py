@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable
@@ -83,7 +84,7 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         return self._loop.time()
 
     def _begin(self, command: Begin) -> asyncio.Future[Verdict]:
-        loop = self._loop
+        loop, here = self._loop, threading.get_ident()
         begun: asyncio.Future[Verdict] = loop.create_future()
 
         def tell(verdict: Verdict) -> None:
@@ -92,7 +93,10 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
 
         def done(verdict: Verdict) -> None:
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
-                loop.call_soon_threadsafe(tell, verdict)
+                if threading.get_ident() == here:
+                    tell(verdict)
+                else:
+                    loop.call_soon_threadsafe(tell, verdict)
 
         self._store.begin(command.intent, done)
         return begun

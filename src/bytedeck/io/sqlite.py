@@ -30,7 +30,7 @@ class SqliteStore:
         weakref.finalize(self, self._writer.stop).atexit = False
 
     def begin(self, intent: Intent, done: Callable[[Verdict], None]) -> None:
-        self._writer.put(Job(intent, self._clock(), done))
+        self._writer.write(Job(intent, self._clock(), done))
 
     def mark(self, attempt: str, generation_id: str) -> None:
         self._writer.put(Job(Opened(attempt, generation_id), self._clock()))

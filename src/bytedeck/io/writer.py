@@ -1,8 +1,10 @@
-"""A thread that writes what others hand over: one FIFO, group commit, no waiting for the caller.
+"""Writes what is handed over, in one FIFO with group commit: a thread, or who has to wait for a row anyway.
 
-Nothing is raised out of the thread: who waits for a row gets the error as its verdict, all other
-rows that could not be written are told in `lost`. Works on after a fork, and writes what is left
-when the interpreter ends.
+A row that somebody waits for (`write`) takes all that came before it along, here and now, where that costs no
+waiting; else the thread writes it. What nobody waits for (`put`) is on disk within `_LINGER`.
+
+Nothing is raised: who waits for a row gets the error as its verdict, all other rows that could not be
+written are told in `lost`. Works on after a fork, and writes what is left when the interpreter ends.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ import atexit
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
 
 from ..errors import LedgerError
@@ -23,6 +26,10 @@ from .store import Verdict
 
 # Bounds how long the first row of a batch waits for the last one: 500 rows take about 5 ms.
 _BATCH = 500
+# How long a row that nobody waits for may wait for company. It is what a kill -9 can lose.
+_LINGER = 0.01
+# What a caller writes along with its own row; a longer queue is the thread's.
+_ALONG = 32
 _MOST_LOST = 1000
 # A fork waits for the commit in progress, but not for a database that somebody else has locked.
 _FORK_PATIENCE = 1.0
@@ -38,10 +45,16 @@ class Job(NamedTuple):
 
 
 class Sink(Protocol):
-    """What the thread writes to, made at the first row. Only the thread calls it, but for `leave`."""
+    """What the thread writes to, made at the first row. One caller at a time."""
 
     def write(self, jobs: list[Job]) -> None:
-        """Make the rows durable, all or none. May raise anything."""
+        """Make the rows durable, all or none. May wait, may raise anything."""
+
+    def write_at_once(self, jobs: list[Job]) -> bool:
+        """As `write`, but where that would have to wait or goes wrong, False, and nothing is written."""
+
+    def tidy(self) -> None:
+        """What has to be done now and then, and takes its time. Raises nothing."""
 
     def close(self) -> None:
         """Let go of the file; the next `write` opens it again."""
@@ -61,7 +74,9 @@ _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 
 
 class Writer:
-    """The thread, started at the first row and again after a `close`."""
+    """The queue and its thread, which is started at the first row and again after a `close`."""
+
+    _rung: bool
 
     def __init__(self, make: Callable[[], Sink], lost: list[str]) -> None:
         self._make = make
@@ -71,10 +86,26 @@ class Writer:
         _writers.add(self)
 
     def put(self, job: Job) -> None:
-        """Hand over a row. Returns at once."""
-        self._queue.put(job)
+        """Hand over a row that nobody waits for. Returns at once; safe within a garbage collection."""
+        self._queue.append(job)
+        if not self._rung:
+            self._rung = True
+            self._bell.put(False)
         if self._thread is None:
             self._start()
+
+    def write(self, job: Job) -> None:
+        """Write a row that somebody waits for: here and now, or as soon as the thread can. Never waits."""
+        written: list[Job] = []
+        if self._busy.acquire(blocking=False):
+            try:
+                written = self._written_along(job)
+            finally:
+                self._busy.release()
+        for each in written:
+            self._tell(each, None)
+        if not written:
+            self._hurry(job)
 
     def flush(self, timeout: float) -> None:
         """Return when all that was handed over is written or lost, or after `timeout` seconds."""
@@ -82,13 +113,13 @@ class Writer:
         if thread is None or thread is threading.current_thread():
             return
         done = threading.Event()
-        self.put(Job(None, 0, lambda _verdict: done.set()))
+        self._hurry(Job(None, 0, lambda _verdict: done.set()))
         done.wait(timeout)
 
     def stop(self) -> None:
         """Let the thread end after all that was handed over, without waiting for it."""
         if self._thread is not None:
-            self._queue.put(_STOP)
+            self._hurry(_STOP)
 
     def close(self, timeout: float = 10.0) -> None:
         """Let the thread end, and wait for it."""
@@ -98,10 +129,36 @@ class Writer:
             thread.join(timeout)
 
     def _renew(self) -> None:
-        self._queue: SimpleQueue[Job] = SimpleQueue()
+        self._queue: deque[Job] = deque()
+        # Rings the thread: True to write now, False to linger first. Unlike an Event, it may be rung
+        # by a finalizer in the midst of being rung.
+        self._bell: SimpleQueue[bool] = SimpleQueue()
+        self._rung = False
         self._thread: threading.Thread | None = None
         self._starting = threading.RLock()
-        self._busy = threading.Lock()
+        self._busy = threading.Lock()  # held by who takes from the queue and writes
+
+    def _hurry(self, job: Job) -> None:
+        self._queue.append(job)
+        self._bell.put(True)
+        if self._thread is None:
+            self._start()
+
+    def _written_along(self, job: Job) -> list[Job]:
+        """Write a row and those before it, if that can be done at once; else they stay where they were."""
+        if self._sink is None or len(self._queue) > _ALONG:
+            return []
+        before = self._take()
+        try:
+            at_once = all(other.row is not None for other in before)
+            at_once = at_once and self._sink.write_at_once([*before, job])
+        except BaseException:  # a Ctrl-C
+            self._queue.extendleft(reversed(before))
+            raise
+        if not at_once:
+            self._queue.extendleft(reversed(before))
+            return []
+        return [*before, job]
 
     def _start(self) -> None:
         """Start the thread; where there can be none any more, write here and now."""
@@ -116,26 +173,35 @@ class Writer:
                     return
             except RuntimeError:  # too many threads
                 self._thread = threading.current_thread()
-        self._queue.put(_STOP)
+        self._queue.append(_STOP)
+        self._bell.put(True)
         self._run()
 
     def _run(self) -> None:
         while True:
-            jobs = self._take()
+            self._wait()
             with self._busy:
+                self._rung = False
+                jobs = self._take()
                 failed = self._write([job for job in jobs if job.row is not None])
+                if self._sink is not None:
+                    self._sink.tidy()
             for job in jobs:
                 self._tell(job, failed.get(id(job)))
             if any(job is _STOP for job in jobs) and self._left():
                 return
 
+    def _wait(self) -> None:
+        """Until there is something to write, and a little longer where nobody waits for it."""
+        if self._queue and self._rung:  # more than one batch
+            return
+        if not self._bell.get():
+            with suppress(Empty):
+                self._bell.get(timeout=_LINGER)
+
     def _take(self) -> list[Job]:
-        """Wait for a row and take it, with all that came meanwhile."""
-        queue = self._queue
-        jobs = [queue.get()]
-        for _ in range(min(queue.qsize(), _BATCH)):
-            jobs.append(queue.get_nowait())  # nobody else takes
-        return jobs
+        """What is there, in its order."""
+        return [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
 
     def _write(self, rows: list[Job]) -> dict[int, Exception]:
         """Write the rows; by identity, those that failed."""
@@ -179,11 +245,12 @@ class Writer:
 
     def _left(self) -> bool:
         """Let go of the file and the thread. False if there is more to do after all."""
-        if self._sink is not None:
-            self._sink.close()
-        self._thread = None
+        with self._busy:
+            if self._sink is not None:
+                self._sink.close()
+            self._thread = None
         # Who put a row meanwhile saw either no thread, and started one, or the row is seen here.
-        return self._queue.empty() or not self._claim()
+        return not self._queue or not self._claim()
 
     def _claim(self) -> bool:
         """Be the thread that writes, if there is none."""

@@ -233,7 +233,8 @@ class InternalError(OurFault):
     code = "internal"
 
 
-Then = Literal["next", "stop"]
+Then = Literal["next", "elsewhere", "stop"]
+"""After the last try at a model: the next one, the next one on another route (the host is not there), or none."""
 
 
 class Row(NamedTuple):
@@ -268,7 +269,7 @@ TABLE: dict[str, Row] = {
     # code: class, sentence, retries, then, HTTP status, exit code
     # the way to the upstream
     "connect_failed": Row(ConnectionFailed, "Cannot reach the model's server. Check your network connection.",
-                          2, "stop", 502, _NETWORK),
+                          2, "elsewhere", 502, _NETWORK),
     "connection_lost": Row(ConnectionFailed, "The connection was lost before an answer came. Try again shortly.",
                            1, "next", 502, _NETWORK),
     "headers_timeout": Row(UpstreamTimeout, "The model did not answer in time. Try again, or try a different model.",

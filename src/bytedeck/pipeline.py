@@ -22,7 +22,7 @@ from .guard import budget
 from .route import catalog
 from .route.catalog import Catalog
 from .route.choose import choose
-from .types import Ask, Attempt, Candidate, Delta, Fault, Intent, Plan, Reply, Timeouts, Usage
+from .types import Ask, Attempt, Candidate, Delta, Intent, Plan, Reply, Route, Timeouts, Usage
 
 MODELS_PER_REQUEST = 3
 """How many models of a task's chain are tried; a chain that the caller names is tried whole."""
@@ -48,15 +48,23 @@ def answer(ask: Ask, deck: Deck, at: float) -> Flow[Reply]:
     request.check(ask)
     run = _Run(ask, deck, plan(ask, deck), at)
     tried = too_dear = None
+    gone: set[Route] = set()
     for candidate, last in _chain(run):
+        if candidate.route in gone:
+            continue
         try:
             tried = yield from _ask_model(run, candidate, last)
         except BudgetExceeded as error:  # a cheaper one may follow
             too_dear = too_dear or error
             continue
         answered_by = candidate
-        if tried.fault is None or tried.shown or _is_final(tried.fault) or run.at >= run.deadline:
+        if tried.fault is None or tried.shown or run.at >= run.deadline:
             break
+        then = TABLE[tried.fault.code].then
+        if then == "stop":
+            break
+        if then == "elsewhere":
+            gone.add(candidate.route)
     if tried is None:
         raise too_dear or NoWayToAnswer(TABLE["no_way_to_answer"].sentence)
     reply = run.reply(tried, answered_by)
@@ -77,11 +85,6 @@ def plan(ask: Ask, deck: Deck) -> Plan:
         has_local=deck.has_local,
         local_reason=deck.local_reason,
     )
-
-
-def _is_final(fault: Fault) -> bool:
-    """Whether no other model would do better."""
-    return TABLE[fault.code].then == "stop"
 
 
 def _ask_model(run: _Run, candidate: Candidate, last: bool) -> Flow[Tried]:

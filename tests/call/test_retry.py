@@ -24,7 +24,7 @@ def judge(
 @pytest.mark.parametrize(
     ("code", "again", "then"),
     [
-        ("connect_failed", 2, STOP),
+        ("connect_failed", 2, NEXT),
         ("connection_lost", 1, NEXT),
         ("headers_timeout", 0, NEXT),
         ("first_event_timeout", 0, NEXT),

@@ -292,3 +292,12 @@ def test_the_generation_is_marked(engine: Callable[..., Any]) -> None:
     world = World(Act((STREAMS["text"],), headers=headers))
     reply = world.run(engine())
     assert [generation for _, generation in world.marks] == ["gen-1"] == [reply.generation_id]
+
+
+def test_a_host_that_is_not_there_is_asked_no_more_but_another_route_is(engine):
+    """No network: of a chain over OpenRouter and this machine only the machine's own model is left."""
+    world = World(*[Act(end="refused")] * 3, Act([STREAMS["text"]]))
+    chain = (MODEL, "maker/other", "local/smollm2-135m")
+    reply = world.run(engine(models=chain, has_local=True))
+    assert reply.text == ANSWERS["text"].text
+    assert [attempt.model for attempt in reply.attempts] == [MODEL] * 3 + ["local/smollm2-135m"]

@@ -23,7 +23,7 @@ from .writer import Job
 APPLICATION_ID = 0x42797465
 BUSY_TIMEOUT = 5.0
 # Commits between two copies of the log into the file: about 16 MB of log, 8 µs less an attempt than 4 MB.
-CHECKPOINT = 1500
+CHECKPOINT = 5000
 
 _NOTHING = Usage()
 _Params = tuple[Any, ...]
@@ -67,6 +67,7 @@ class SqliteFile:
         self._connection: sqlite3.Connection | None = None
         self._file = (0, 0)
         self._owner = ""
+        self._statements: dict[str, str] = {}
         self._commits = 0
         """Since the log was last copied into the file."""
 
@@ -146,6 +147,7 @@ class SqliteFile:
         self._connection = connection
         self._file = _identity(self._path)
         self._owner = this_owner()
+        self._statements = sql.statements("sqlite")
         return connection
 
     def _insert_all(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
@@ -157,12 +159,12 @@ class SqliteFile:
 
     def _insert(self, connection: sqlite3.Connection, job: Job) -> None:
         assert job.row is not None  # noqa: S101 - the writer hands over rows only
-        statement, encode = _INSERTS[type(job.row)]
-        params = encode(job.row, job.at, self._owner)
+        name, encode = _INSERTS[type(job.row)]
+        statement, params = self._statements[name], encode(job.row, job.at, self._owner)
         try:
-            connection.execute(sql.statements("sqlite")[statement], params)
+            connection.execute(statement, params)
         except UnicodeEncodeError:  # half a surrogate pair, from a command line or a broken upstream
-            connection.execute(sql.statements("sqlite")[statement], tuple(map(_readable, params)))
+            connection.execute(statement, tuple(map(_readable, params)))
 
     def _recover(self, connection: sqlite3.Connection, exc: BaseException) -> None:
         """After a failure: no transaction stays open, and a doubtful connection is not used again."""
@@ -227,6 +229,8 @@ def prepare(
     Raises LedgerError for a newer schema or somebody else's database, sqlite3.Error otherwise; the
     connection is then to be closed, which rolls back.
     """
+    # Of a new file only. Rows are small, and the log takes whole pages: half as large, a third less CPU.
+    connection.execute("pragma page_size = 2048")
     _patiently(lambda: connection.execute("pragma journal_mode = wal").fetchone(), busy_timeout)
     connection.execute("pragma synchronous = normal")
     connection.execute("pragma wal_autocheckpoint = 0")  # `tidy` does it

@@ -103,7 +103,8 @@ class Writer:
             finally:
                 self._busy.release()
         for each in written:
-            self._tell(each, None)
+            if each.done is not None:
+                self._tell(each, None)
         if not written:
             self._hurry(job)
 

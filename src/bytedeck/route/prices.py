@@ -16,6 +16,7 @@ from ..types import Model, Price, PriceRule, Usage
 
 # Wide enough that no price times no count is rounded, whatever context the caller's thread has.
 _EXACT = Context(prec=60)
+_NOTHING = Decimal(0)
 _DAY = 24 * 60
 # What an upstream's template and tool preamble add to the tokens of the body, at most: Anthropic's
 # preamble for tools is 346 tokens; the JSON around the messages pays for their own marks.
@@ -51,8 +52,8 @@ def estimate(model: Model, usage: Usage, utc_minutes: int | None = None) -> int 
         (max(0, usage.completion_tokens - thought), price.completion),
         # A listed 0 means "as any other token": reasoning is never free.
         (thought, price.internal_reasoning or price.completion),
-        (usage.web_searches, price.web_search or Decimal(0)),
-        (1, price.request or Decimal(0)),
+        (usage.web_searches, price.web_search or _NOTHING),
+        (1, price.request or _NOTHING),
     )
 
 
@@ -70,17 +71,21 @@ def worst_case(
     if longest is None or model.price is None:
         return None
     most = body_bytes + _PREAMBLE
+    if not model.price_rules:
+        return _at_most(model.price, most, longest, searches)
     costs = []
     for minute in _minutes(model.price_rules, at):
         for tokens in _lengths(model.price_rules, most):
-            price = price_at(model, tokens, minute)
-            if price is None or price.prompt is None or price.completion is None:
+            cost = _at_most(price_at(model, tokens, minute), tokens, longest, searches)
+            if cost is None:
                 return None
-            costs.append(_most(price, tokens, longest, searches))
+            costs.append(cost)
     return max(costs)
 
 
-def _most(price: Price, prompt: int, completion: int, searches: int) -> int:
+def _at_most(price: Price | None, prompt: int, completion: int, searches: int) -> int | None:
+    if price is None or price.prompt is None or price.completion is None:
+        return None
     into = _dearest(price.prompt, price.input_cache_read, price.input_cache_write, price.input_cache_write_1h)
     out = _dearest(price.completion, price.internal_reasoning)
     fee, search = _dearest(price.request), _dearest(price.web_search)
@@ -125,11 +130,16 @@ def _first(price: Decimal | None, otherwise: Decimal) -> Decimal:
 
 
 def _dearest(*prices: Decimal | None) -> Decimal:
-    return max((price for price in prices if price is not None), default=Decimal(0))
+    dearest = _NOTHING
+    for price in prices:
+        if price is not None and price > dearest:
+            dearest = price
+    return dearest
 
 
 def _units(*items: tuple[int, Decimal]) -> int:
-    total = Decimal(0)
+    total = _NOTHING
     for count, price in items:
-        total = _EXACT.add(total, _EXACT.multiply(Decimal(count), price))
+        if count and price:
+            total = _EXACT.add(total, _EXACT.multiply(Decimal(count), price))
     return to_units(total)

@@ -361,9 +361,9 @@ class AsyncHub(_Face):
 
         loop = asyncio.get_running_loop()
         if self._wire is None or self._loop is not loop:
-            from .io.aio import AiohttpWire
+            from .io.aio import AsyncHttpWire
 
-            self._wire, self._loop = AiohttpWire(self.house.endpoint), loop
+            self._wire, self._loop = AsyncHttpWire(self.house.endpoint), loop
         return self._wire
 
     async def _drive(self, ask: Ask) -> AsyncDrive[Reply]:

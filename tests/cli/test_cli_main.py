@@ -119,7 +119,6 @@ def test_help_imports_little() -> None:
         "rich",
         "httpx2",
         "http.client",
-        "aiohttp",
         "ssl",
         "bytedeck.client",
     }

@@ -449,7 +449,7 @@ def test_verify_finds_marks_without_intent(store: SqliteStore, path: Path):
     for number in (1, 2):
         begin(store, intent(number))
         store.mark(f"{REQUEST}-{number}", "gen")
-        store.settle(settlement(number))
+        store.settle(settlement(number, generation_id=""))
     store.close()
     raw(path, "delete from intent where number = 2")
     check = store.verify()
@@ -498,13 +498,24 @@ def test_every_statement_is_used_and_every_file_loads():
 def test_who_waits_writes_and_takes_the_others_along(store: SqliteStore, path: Path):
     """Once the file is open, an intent is in it when `begin` returns, with all that came before, in one commit."""
     begin(store, intent(1))
-    store.settle(settlement(1))
     store.mark(f"{REQUEST}-1", "gen-1")
+    store.settle(settlement(1, generation_id=""))
     told: list[int] = []
     store.begin(intent(2), lambda verdict: told.append(threading.get_ident()))
     assert told == [threading.get_ident()]
     kinds = ("intent", "opened", "settlement")
     assert [raw(path, f"select count(*) from {kind}") for kind in kinds] == [[(2,)], [(1,)], [(1,)]]
+
+
+def test_a_generations_id_is_written_once(store: SqliteStore, path: Path):
+    """Where the settlement comes along and names it, there is no `opened` row, and nothing is missing."""
+    begin(store, intent(1))
+    with store._writer._busy:
+        store.mark(f"{REQUEST}-1", "gen-1")
+        store.settle(settlement(1, generation_id="gen-1"))
+    store.flush()
+    assert raw(path, "select count(*) from opened") == [(0,)]
+    assert store.rows()[0].generation_id == "gen-1"
 
 
 def test_what_nobody_waits_for_is_soon_written(store: SqliteStore, path: Path):

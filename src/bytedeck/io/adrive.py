@@ -102,13 +102,16 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         return begun
 
     def _ready(self, command: Wait) -> Outcome | None:
-        """What a Wait need not wait for: the verdict, where the store gave it on the spot."""
+        """What a Wait need not wait for: a verdict that was given on the spot, words that came with the headers."""
         if not command.legs:
             return None
         name = command.legs[0]
         leg = self._legs[name]
-        if leg.line is None and leg.begun.done():
-            return judged(name, self._loop.time(), leg.begun.result())
+        if leg.line is None:
+            if leg.begun.done():
+                return judged(name, self._loop.time(), leg.begun.result())
+        elif leg.opened and (data := leg.line.ready()):
+            return Data(name, self._loop.time(), data)
         return None
 
     async def _wait(self, command: Wait) -> Outcome:

@@ -1,145 +1,370 @@
-"""The async wire, on aiohttp. Imported only when it is used: 150 ms."""
+"""The async wire: asyncio's transports, and the same reader of HTTP as the blocking one.
+
+A connection only keeps what came and wakes whoever reads: parsing, and what it raises, happens in
+the reader's task, at the reader's pace.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-from typing import Literal
-
-import aiohttp
+import functools
+import socket
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
 
 from ..types import Request
-from .wire import Endpoint, Endpoints, Inflate, Phase, Translating, headers_for, proxy_of, tls_context
+from .http1 import Malformed, Response
+from .place import Place, place_of
+from .wire import Endpoint, Endpoints, Inflate, WireError, tls_context
 
+if TYPE_CHECKING:
+    import ssl
+
+MOST_IDLE = 64
+KEEPALIVE = 60.0
 # How long a finished answer's last chunk may take, so that its connection can be used again.
 DRAIN = 0.25
-KEEPALIVE = 60.0
-# One read brings at most this much: a burst should cost one turn of the loop, not many.
-READ_BUFFER = 256 * 1024
-
-_TABLE: dict[type[Exception], Phase | Literal["", "late"]] = {
-    aiohttp.ClientConnectorError: "connect",
-    aiohttp.ClientHttpProxyError: "connect",
-    aiohttp.ConnectionTimeoutError: "connect",
-    aiohttp.InvalidURL: "connect",
-    aiohttp.ClientError: "",
-    OSError: "",
-}
-_OPENING = Translating("headers", _TABLE)
-_READING = Translating("body", _TABLE)
+# Past this the server waits for the reader. As much as a loop reads at once, so that a burst never pauses.
+MOST_UNREAD = 256 * 1024
+# When a name's next address is tried beside one that does not answer (RFC 8305).
+_NEXT_ADDRESS = 0.25
 
 
-class AiohttpWire:
-    """An async wire with one session; it belongs to one event loop."""
+class _Connection(asyncio.Protocol):
+    """One connection, direct or through a proxy."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, alive: set[_Connection]) -> None:
+        self.loop = loop
+        self._alive = alive
+        self._transport: Any = None
+        self._came: list[bytes] = []
+        self._unread = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self.is_over = False
+        self._why: Exception | None = None
+        self.pool: list[_Connection] | None = None
+        """Where it lies while it is idle."""
+        self.idle_since = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._alive.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.pool is not None:  # unasked: nobody could tell what it answers
+            self.abort()
+            return
+        self._came.append(data)
+        self._unread += len(data)
+        if self._unread > MOST_UNREAD:
+            self._transport.pause_reading()
+        if (waiter := self._waiter) is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def eof_received(self) -> None:
+        self._end(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._alive.discard(self)
+        self._end(exc)
+
+    def _end(self, why: Exception | None) -> None:
+        self.is_over, self._why = True, self._why or why
+        if self.pool is not None:
+            self.abort()
+        if (waiter := self._waiter) is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def send(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    async def read(self) -> bytes:
+        """What came; b"" at the connection's end. An answer that came before a break is read before the break."""
+        if not self._came:
+            if not self.is_over:
+                self._waiter = waiter = self.loop.create_future()
+                try:
+                    await waiter
+                finally:
+                    self._waiter = None
+            if not self._came:
+                if self._why is not None:
+                    raise self._why
+                return b""
+        return self.take()
+
+    def take(self) -> bytes:
+        """What came, without waiting."""
+        data = b"".join(self._came)  # of one piece it is that piece
+        self._came.clear()
+        if self._unread > MOST_UNREAD and not self.is_over:
+            self._transport.resume_reading()
+        self._unread = 0
+        return data
+
+    def is_clean(self) -> bool:
+        """Whether nothing is under way in either direction."""
+        return not (self._came or self.is_over or self._transport.get_write_buffer_size())
+
+    def abort(self) -> None:
+        pool, self.pool = self.pool, None
+        if pool is not None and self in pool:
+            pool.remove(self)
+        if not self.loop.is_closed():  # a stream that was dropped may outlive it
+            self._transport.abort()
+
+    async def tunnel(self, place: Place, tls: ssl.SSLContext) -> None:
+        """Ask the proxy for a way through, and speak TLS to the server behind it."""
+        plain = self._transport
+        try:
+            plain.write(place.tunnel)
+            response = Response("CONNECT")
+            while not response.opened:
+                await _read_on(self, response)
+            if response.status >= 300:
+                raise OSError(f"the proxy gives no tunnel: {response.status}")
+            self._transport = await self.loop.start_tls(plain, self, tls, server_hostname=place.tls)
+            if self._transport is None:
+                raise OSError("the connection was lost before TLS was spoken")
+        except BaseException:
+            plain.abort()
+            raise
+
+
+class AsyncHttpWire:
+    """An async wire that keeps idle connections for the next request. It belongs to one event loop."""
 
     def __init__(self, endpoints: Endpoints) -> None:
-        self._endpoints = endpoints
-        self._session: aiohttp.ClientSession | None = None
-        self._proxies: dict[str, str | None] = {}
+        self.endpoints = endpoints
+        self._places: dict[str, Place] = {}
+        self._idle: dict[str, list[_Connection]] = {}
+        self._alive: set[_Connection] = set()
+        self._warden: AsyncGenerator[None, None] | None = None
         self._tls: ssl.SSLContext | None = None
-        self._closing: set[asyncio.Task[None]] = set()
+        self._draining: set[asyncio.Task[None]] = set()
 
-    def line(self, request: Request) -> AiohttpLine:
-        return AiohttpLine(self, request)
+    def line(self, request: Request) -> AsyncHttpLine:
+        return AsyncHttpLine(self, request)
 
-    async def endpoint(self, request: Request) -> Endpoint:
-        if request.route == "local":  # it may have to be started first
-            return await asyncio.to_thread(self._endpoints, request.route)
-        return self._endpoints(request.route)
+    def place(self, endpoint: Endpoint) -> Place:
+        place = self._places.get(endpoint.base_url)
+        if place is None:
+            place = self._places[endpoint.base_url] = place_of(endpoint)
+        return place
 
-    def session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE)
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                read_bufsize=READ_BUFFER,
-                timeout=aiohttp.ClientTimeout(total=None),
-            )
-        return self._session
+    def kept(self, base_url: str) -> _Connection | None:
+        """An idle connection. Those that the server has closed are gone already."""
+        pool = self._idle.get(base_url)
+        while pool:
+            connection = pool.pop()
+            connection.pool = None
+            if connection.loop.time() - connection.idle_since < KEEPALIVE:
+                return connection
+            connection.abort()
+        return None
 
-    def proxy(self, endpoint: Endpoint) -> str | None:
-        if endpoint.base_url not in self._proxies:
-            self._proxies[endpoint.base_url] = proxy_of(endpoint)
-        return self._proxies[endpoint.base_url]
+    async def connect(self, place: Place, seconds: float) -> _Connection:
+        """A new connection, within some seconds: name, proxy and TLS included. Raises WireError."""
+        if self._warden is None:
+            self._warden = _ward(self._alive)
+            await anext(self._warden)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._dial(place)
+        except TimeoutError as exc:
+            raise WireError("connect", f"{place.authority}: timed out") from exc
+        except (OSError, ValueError) as exc:
+            raise WireError("connect", f"{place.authority}: {str(exc) or type(exc).__name__}") from exc
 
-    def tls(self, base_url: str) -> ssl.SSLContext | bool:
-        """One context for all: reading the system's certificates takes some 40 ms, plain http needs none."""
-        if not base_url.startswith("https://"):
-            return True
+    async def _dial(self, place: Place) -> _Connection:
+        loop = asyncio.get_running_loop()
+        tls = self._context() if place.tls else None
+        options: dict[str, Any] = {}
+        if tls is not None and not place.tunnel:
+            options = {"ssl": tls, "server_hostname": place.tls}
+        sock = await _first(loop, place.host, place.port)
+        _, made = await loop.create_connection(lambda: _Connection(loop, self._alive), sock=sock, **options)
+        if tls is not None and place.tunnel:
+            await made.tunnel(place, tls)
+        return made
+
+    def _context(self) -> ssl.SSLContext:
+        """One for all: reading the system's certificates takes some 40 ms, plain http needs none."""
         if self._tls is None:
             self._tls = tls_context()
         return self._tls
 
-    def later(self, closing: asyncio.Task[None]) -> None:
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+    def release(self, base_url: str, connection: _Connection, response: Response) -> None:
+        """Keep the connection for the next request, or close it."""
+        if not (response.reusable and connection.is_clean()):
+            connection.abort()
+            return
+        pool = self._idle.setdefault(base_url, [])
+        now = connection.idle_since = connection.loop.time()
+        connection.pool = pool
+        pool.append(connection)
+        while now - pool[0].idle_since > KEEPALIVE or len(pool) > MOST_IDLE:
+            pool[0].abort()
+
+    def drain(self, base_url: str, connection: _Connection, response: Response) -> None:
+        """Release it once the answer's last chunk has come, in the background."""
+
+        async def drain() -> None:
+            try:
+                async with asyncio.timeout(DRAIN):
+                    while not response.ended:
+                        response.take()
+                        await _read_on(connection, response)
+            except (OSError, Malformed):  # a TimeoutError is an OSError
+                pass
+            finally:
+                self.release(base_url, connection, response)
+
+        task = connection.loop.create_task(drain())
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
 
     async def aclose(self) -> None:
-        if self._closing:
-            await asyncio.wait(self._closing, timeout=2 * DRAIN)
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        if self._draining:
+            await asyncio.wait(self._draining, timeout=2 * DRAIN)
+        warden, self._warden = self._warden, None
+        if warden is not None:
+            await warden.aclose()
+            await asyncio.sleep(0)  # the loop closes an aborted connection in its next turn
 
 
-class AiohttpLine:
-    """One request on `AiohttpWire`."""
+class AsyncHttpLine:
+    """One request on `AsyncHttpWire`."""
 
-    def __init__(self, wire: AiohttpWire, request: Request) -> None:
+    def __init__(self, wire: AsyncHttpWire, request: Request) -> None:
         self._wire = wire
         self._request = request
-        self._response: aiohttp.ClientResponse | None = None
+        self._base_url = ""
+        self._connection: _Connection | None = None
+        self._response = Response(request.method)
         self._inflate = Inflate({})
 
     async def open(self) -> tuple[int, dict[str, str]]:
-        endpoint = await self._wire.endpoint(self._request)
-        with _OPENING:
-            response = await self._wire.session().request(
-                self._request.method,
-                endpoint.base_url + self._request.path,
-                headers=headers_for(endpoint, self._request),
-                data=self._request.body or None,
-                proxy=self._wire.proxy(endpoint),
-                ssl=self._wire.tls(endpoint.base_url),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._request.connect_timeout),
-                allow_redirects=False,
-            )
-        self._response = response
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        self._inflate = Inflate(headers)
-        return response.status, headers
+        wire, request, response = self._wire, self._request, self._response
+        if request.route == "local":  # it may have to be started first
+            endpoint = await asyncio.to_thread(wire.endpoints, request.route)
+        else:
+            endpoint = wire.endpoints(request.route)
+        place = wire.place(endpoint)
+        data = place.ask(endpoint, request)
+        self._base_url = endpoint.base_url
+        connection = wire.kept(endpoint.base_url) or await wire.connect(place, request.connect_timeout)
+        self._connection = connection
+        connection.send(data)
+        try:
+            while not response.opened:
+                await _read_on(connection, response)
+        except (OSError, Malformed) as exc:
+            raise WireError("headers", str(exc) or type(exc).__name__) from exc
+        self._inflate = Inflate(response.headers)
+        return response.status, response.headers
 
     async def read(self) -> bytes:
-        if self._response is None:
+        connection, response = self._connection, self._response
+        if connection is None:
             return b""
-        with _READING:
-            # A piece may inflate to nothing yet; only the end is b"".
-            while piece := await self._response.content.readany():
-                if data := self._inflate(piece):
-                    return data
-        return b""
+        try:
+            while True:
+                # A piece may inflate to nothing yet; only the end is b"".
+                if piece := response.take():
+                    if data := self._inflate(piece):
+                        return data
+                elif response.ended:
+                    return b""
+                else:
+                    await _read_on(connection, response)
+        except (OSError, Malformed) as exc:
+            raise WireError("body", str(exc) or type(exc).__name__) from exc
+
+    def ready(self) -> bytes:
+        return self._response.take() if self._response.has_more and self._inflate.is_idle else b""
 
     def close(self, whole: bool) -> None:
-        response, self._response = self._response, None
-        if response is None:
+        connection, self._connection = self._connection, None
+        response = self._response
+        if connection is None:
             return
-        if not whole:
-            response.close()
-        elif response.content.at_eof():
-            response.release()
+        if not whole or connection.is_over:
+            connection.abort()
+            return
+        try:
+            response.feed(connection.take())  # mostly the last chunk is here already
+        except Malformed:
+            connection.abort()
+            return
+        if response.ended:
+            self._wire.release(self._base_url, connection, response)
         else:
-            self._wire.later(asyncio.get_running_loop().create_task(_drained(response)))
+            self._wire.drain(self._base_url, connection, response)
 
 
-async def _drained(response: aiohttp.ClientResponse) -> None:
-    """Read a whole answer's last chunk and give the connection back."""
-    try:
-        async with asyncio.timeout(DRAIN):
-            while await response.content.readany():
-                pass
-    except (aiohttp.ClientError, OSError):  # a TimeoutError is an OSError
-        response.close()
+async def _read_on(connection: _Connection, response: Response) -> None:
+    """Read what comes next into the response."""
+    if data := await connection.read():
+        response.feed(data)
     else:
-        response.release()
+        response.end()
+
+
+async def _first(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
+    """Connect to the first of a name's addresses that answers; one that does not is soon raced by the next.
+
+    `create_connection` can do this, too, but loses a socket when it is cancelled at the wrong moment.
+    """
+    try:  # an address needs no look-up, which takes a thread
+        left = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        left = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    racing: dict[asyncio.Task[None], socket.socket] = {}
+    failure: BaseException = OSError(f"no address for {host}")
+    try:
+        while left or racing:
+            if left:
+                family, kind, protocol, _, address = left.pop(0)
+                try:
+                    sock = socket.socket(family, kind, protocol)
+                except OSError as exc:  # a machine without IPv6
+                    failure = exc
+                    continue
+                racing[loop.create_task(_reach(loop, sock, address))] = sock
+            wait = _NEXT_ADDRESS if left else None
+            done, _ = await asyncio.wait(racing, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                sock = racing.pop(task)
+                if (told := task.exception()) is None:
+                    return sock
+                sock.close()
+                failure = told
+        raise failure
+    finally:
+        for task, sock in racing.items():
+            task.cancel()
+            task.add_done_callback(functools.partial(_drop, sock))
+
+
+def _drop(sock: socket.socket, task: asyncio.Task[None]) -> None:
+    """Of a connect that nobody wants any more. Not before its end: until then the loop listens to the socket."""
+    sock.close()
+    if not task.cancelled():
+        task.exception()  # looked at, so that nobody complains of it
+
+
+async def _reach(loop: asyncio.AbstractEventLoop, sock: socket.socket, address: Any) -> None:
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    await loop.sock_connect(sock, address)
+
+
+async def _ward(alive: set[_Connection]) -> AsyncGenerator[None, None]:
+    """Closes the connections when it is itself closed: by us, or by the loop, which sees to its generators
+    when it shuts down and when one is dropped. So a wire that nobody closed leaves nothing open."""
+    try:
+        yield
+    finally:
+        for connection in list(alive):
+            connection.abort()

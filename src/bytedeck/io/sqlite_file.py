@@ -151,8 +151,14 @@ class SqliteFile:
         return connection
 
     def _insert_all(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
+        # A settlement tells the generation's id, too: beside it in one commit `opened` would tell nothing.
+        told: dict[str, str] = {}
         for job in jobs:
-            self._insert(connection, job)
+            if type(job.row) is Settlement:
+                told.setdefault(job.row.attempt, job.row.generation_id)  # the first one counts
+        for job in jobs:
+            if type(job.row) is not Opened or not told.get(job.row.attempt):
+                self._insert(connection, job)
         if connection.in_transaction:  # else each statement is one
             connection.execute("commit")
         self._commits += 1

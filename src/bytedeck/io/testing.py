@@ -93,6 +93,9 @@ class _AsyncLine(_Lines):
         await asyncio.sleep(0)
         return self._read()
 
+    def ready(self) -> bytes:
+        return b""
+
 
 class Script(_Player):
     """A blocking wire that plays a script."""

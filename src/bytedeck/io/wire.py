@@ -1,8 +1,8 @@
 """The seam to the network: what a wire is, and what every wire has to get alike.
 
 A `Line` is one request's connection: open it, read it, close it. There is a blocking and
-an async form: on the standard library (`http.py`), on aiohttp (`aio.py`), and both on a
-script (`testing.py`). One contract test holds them all.
+an async form: on sockets (`http.py`), on asyncio (`aio.py`), and both on a script
+(`testing.py`). One contract test holds them all.
 """
 
 from __future__ import annotations
@@ -40,30 +40,6 @@ class WireError(Exception):
         self.phase: Phase = phase
 
 
-class Translating:
-    """Foreign errors → Late or WireError, by a wire's own table. A class, not a generator: it stands on the hot path.
-
-    A row is an exception and the phase it tells of, where it tells of one: else it is the phase we are in.
-    "late" is no phase but the deadline. The first row that fits counts.
-    """
-
-    def __init__(self, phase: Phase, table: Mapping[type[Exception], Phase | Literal["", "late"]]) -> None:
-        self._phase = phase
-        self._table = table
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: object) -> None:
-        if exc is None:
-            return
-        for foreign, phase in self._table.items():
-            if isinstance(exc, foreign):
-                if phase == "late":
-                    raise Late from exc
-                raise WireError(phase or self._phase, str(exc) or type(exc).__name__) from exc
-
-
 class Line(Protocol):
     """One request on a blocking wire. Moments are monotonic seconds."""
 
@@ -91,6 +67,9 @@ class AsyncLine(Protocol):
     async def open(self) -> tuple[int, dict[str, str]]: ...
 
     async def read(self) -> bytes: ...
+
+    def ready(self) -> bytes:
+        """What `read` would bring at once; b"" where it had to wait, or had more to tell."""
 
     def close(self, whole: bool) -> None:
         """As `Line.close`; what has to wait goes on in the background."""
@@ -200,6 +179,11 @@ class Inflate:
             raise WireError(
                 "headers", f"The answer is encoded as {encoding[:40]!r}, which was not asked for."
             )
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to undo."""
+        return self._codec is None
 
     def __call__(self, data: bytes) -> bytes:
         if self._codec is None:

@@ -6,6 +6,7 @@ them keeps the provider's raw text.
 
 from __future__ import annotations
 
+import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 UNITS_PER_USD = 10**12
@@ -14,10 +15,13 @@ UNITS_PER_USD = 10**12
 _CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _UNIT = Decimal(1).scaleb(-12)
 _MOST = Decimal(10) ** 9
+_PLAIN = re.compile(r"([0-9]{1,9})\.([0-9]{1,12})")
 
 
 def to_units(amount: Decimal | str | int) -> int:
     """USD as a decimal → units. Raises ValueError for what is not a finite sum of money."""
+    if type(amount) is str and (plain := _PLAIN.fullmatch(amount)):  # as costs come, and a tenth of the work
+        return int(plain[1]) * UNITS_PER_USD + int(plain[2].ljust(12, "0"))
     try:
         usd = Decimal(amount)
     except InvalidOperation:

@@ -26,16 +26,20 @@ KEEPALIVE = 60.0
 DRAIN = 0.25
 # Past this the server waits for the reader. As much as a loop reads at once, so that a burst never pauses.
 MOST_UNREAD = 256 * 1024
+# What one read brings at most. All connections of a wire read into one buffer, one after the other, as a
+# loop does it: a buffer a read costs more than what is in it.
+READ_SIZE = 256 * 1024
 # When a name's next address is tried beside one that does not answer (RFC 8305).
 _NEXT_ADDRESS = 0.25
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(asyncio.BufferedProtocol):
     """One connection, direct or through a proxy."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, alive: set[_Connection]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, alive: set[_Connection], buffer: memoryview) -> None:
         self.loop = loop
         self._alive = alive
+        self._buffer = buffer
         self._transport: Any = None
         self._came: list[bytes] = []
         self._unread = 0
@@ -50,12 +54,15 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
         self._alive.add(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self.pool is not None:  # unasked: nobody could tell what it answers
             self.abort()
             return
-        self._came.append(data)
-        self._unread += len(data)
+        self._came.append(bytes(self._buffer[:nbytes]))
+        self._unread += nbytes
         if self._unread > MOST_UNREAD:
             self._transport.pause_reading()
         if (waiter := self._waiter) is not None and not waiter.done():
@@ -139,6 +146,7 @@ class AsyncHttpWire:
         self._places: dict[str, Place] = {}
         self._idle: dict[str, list[_Connection]] = {}
         self._alive: set[_Connection] = set()
+        self._buffer = memoryview(bytearray(READ_SIZE))
         self._warden: AsyncGenerator[None, None] | None = None
         self._tls: ssl.SSLContext | None = None
         self._draining: set[asyncio.Task[None]] = set()
@@ -183,7 +191,8 @@ class AsyncHttpWire:
         if tls is not None and not place.tunnel:
             options = {"ssl": tls, "server_hostname": place.tls}
         sock = await _first(loop, place.host, place.port)
-        _, made = await loop.create_connection(lambda: _Connection(loop, self._alive), sock=sock, **options)
+        connection = functools.partial(_Connection, loop, self._alive, self._buffer)
+        _, made = await loop.create_connection(connection, sock=sock, **options)
         if tls is not None and place.tunnel:
             await made.tunnel(place, tls)
         return made

@@ -24,6 +24,8 @@ APPLICATION_ID = 0x42797465
 BUSY_TIMEOUT = 5.0
 # Commits between two copies of the log into the file: about 16 MB of log, 8 µs less an attempt than 4 MB.
 CHECKPOINT = 5000
+# Microseconds; a look is a system call.
+_LOOK = 10_000
 
 _NOTHING = Usage()
 _Params = tuple[Any, ...]
@@ -66,6 +68,7 @@ class SqliteFile:
         self._busy_timeout = busy_timeout
         self._connection: sqlite3.Connection | None = None
         self._file = (0, 0)
+        self._looked = 0
         self._owner = ""
         self._statements: dict[str, str] = {}
         self._commits = 0
@@ -74,7 +77,7 @@ class SqliteFile:
     def write(self, jobs: list[Job]) -> None:
         """Make the rows durable, all or none. Raises sqlite3.Error, OSError, OverflowError."""
         connection = self._connection
-        if connection is None or self._moved():
+        if connection is None or self._moved(jobs):
             connection = self._open()
         try:
             _patiently(lambda: connection.execute("begin immediate"), self._busy_timeout)
@@ -86,7 +89,7 @@ class SqliteFile:
     def write_at_once(self, jobs: list[Job]) -> bool:
         """As `write`, but neither opens the file, nor waits for a lock, nor raises an Exception."""
         connection = self._connection
-        if connection is None or self._moved():
+        if connection is None or self._moved(jobs):
             return False
         try:
             if len(jobs) > 1:
@@ -127,12 +130,21 @@ class SqliteFile:
     def hopeless(self, error: Exception) -> bool:
         return isinstance(error, OSError | LedgerError) or _name(error).startswith(_HOPELESS)
 
-    def _moved(self) -> bool:
-        """Whether somebody removed or replaced the file: what we wrote to the old one would be lost."""
+    def _moved(self, jobs: list[Job]) -> bool:
+        """Whether somebody removed or replaced the file: what we wrote to the old one would be lost.
+
+        Looked up every `_LOOK` of the rows' own time: so much later the file may seem to be gone.
+        """
+        now = jobs[-1].at
+        if 0 <= now - self._looked < _LOOK:
+            return False
         try:
-            return _identity(self._path) != self._file
+            if _identity(self._path) != self._file:
+                return True
         except OSError:  # gone; opening tells the rest
             return True
+        self._looked = now
+        return False
 
     def _open(self) -> sqlite3.Connection:
         self.close()

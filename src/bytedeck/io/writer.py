@@ -17,7 +17,9 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 from ..errors import LedgerError
 from ..ledger.entry import Mark, Opened
@@ -35,7 +37,7 @@ _MOST_LOST = 1000
 _FORK_PATIENCE = 1.0
 
 
-class Job(NamedTuple):
+class Job(Struct, gc=False):
     """A row to write. Without one, `done` is called when all that came before is written or lost."""
 
     row: Mark | None

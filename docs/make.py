@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from bytedeck import Hub, errors
 from bytedeck.cli import codes
 from bytedeck.cli.main import cli
 from bytedeck.config import SETTINGS, load, shipped_models
+from bytedeck.simulator.faults import table as faults
+from bytedeck.simulator.money import accounts
 
 DOCS = Path(__file__).parent
 _PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -158,6 +160,21 @@ def successor_table() -> str:
     return table(("dead id", "who answers", "why", "since"), rows)
 
 
+def sim_keys() -> str:
+    return table(
+        ("key", "what it stands for"), [(f"`{key}`", what) for key, what in accounts.BUILT_IN.items()]
+    )
+
+
+def sim_faults() -> str:
+    rows = [(f"`{row.name}`", _params(row.params), row.summary, row.rows) for row in faults.table().values()]
+    return table(("fault", "keys", "what happens", "rows"), rows)
+
+
+def _params(params: Mapping[str, object]) -> str:
+    return ", ".join(f"`{key}` ({value})" if value != "" else f"`{key}`" for key, value in params.items())
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "error_tree": error_tree,
     "error_table": error_table,
@@ -169,6 +186,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "constant_table": constant_table,
     "successor_table": successor_table,
     "scripted_codes": scripted_codes,
+    "sim_keys": sim_keys,
+    "sim_faults": sim_faults,
 }
 
 

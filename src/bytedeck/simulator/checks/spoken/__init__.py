@@ -1,0 +1,1 @@
+"""What a checked body says, in the shape of chat completions: one file for each skin."""

@@ -1,0 +1,167 @@
+"""Bad days on a switch: what a fault is, how it is written, and the table of all of them.
+
+Written as `name` or `name;key=value;…` in the header X-Sim-Fault (several with commas: all of them at once), in a
+script and in settings; as `sim/name` or `sim/name:key=value` in a model's place. Names are of this table; the
+reference's own ids (F1, T2, …) do as well. Two keys fit every fault: `times`, how often it happens before it
+is over, and `skip`, how often it does not before it begins; both count for each way of writing it.
+"""
+
+from __future__ import annotations
+
+import math
+from difflib import get_close_matches
+from typing import Any
+
+from msgspec import Struct
+
+from ..shapes import Refusal
+from . import answers, before, connection, events
+from .fault import Fault
+
+HEADER = "x-sim-fault"
+PREFIX = "sim/"
+ALWAYS: dict[str, Any] = {"times": 0, "skip": 0}
+"""What every fault takes; `times` 0: for ever."""
+
+
+class Chosen(Struct, frozen=True):
+    """A fault with the values of its keys."""
+
+    fault: Fault
+    params: dict[str, Any]
+    text: str
+    """As it was written: by it, `times` and `skip` count."""
+    since: float = 0.0
+    """When it began, on the simulator's clock."""
+
+
+def table() -> dict[str, Fault]:
+    """Name → fault, in the order in which they are told."""
+    return _TABLE
+
+
+def aliases() -> dict[str, str]:
+    """The reference's ids, lower case → names."""
+    return _ALIASES
+
+
+def parse(text: str, since: float = 0.0) -> tuple[Chosen, ...]:
+    """Faults separated by commas, with keys after semicolons. Raises Refusal (400)."""
+    return tuple(_one(part.strip(), ";", since) for part in text.split(",") if part.strip())
+
+
+def from_slug(slug: str, since: float = 0.0) -> Chosen | None:
+    """What `sim/name:key=value` means; None for the plain model `sim/fine` and for all other models."""
+    if not slug.startswith(PREFIX) or slug == FINE:
+        return None
+    return _one(slug.removeprefix(PREFIX), ":", since)
+
+
+PROVIDERS = ("Simulated", "Simulated Two", "Simulated Three")
+"""Who serves the simulator's own models: as many as a fail-over needs."""
+FINE = "sim/fine"
+"""A model of the simulator's own to which nothing bad happens."""
+
+
+def bare_slug(slug: str) -> str:
+    """The slug under which the catalogue knows it: without a fault's keys, an alias as its name."""
+    if not slug.startswith(PREFIX):
+        return slug
+    name = slug.removeprefix(PREFIX).partition(":")[0].lower()
+    return PREFIX + _ALIASES.get(name, name)
+
+
+def find(name: str) -> Fault:
+    """The fault of this name or id. Raises Refusal (400) that names the nearest."""
+    known = _ALIASES.get(name.lower(), name.lower().replace("-", "_"))
+    if known in _TABLE:
+        return _TABLE[known]
+    near = get_close_matches(known, [*_TABLE, *_ALIASES], 1, 0.4)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise _refused(f"The simulator knows no fault {name!r}.{hint} All of them: GET /sim/faults")
+
+
+def _one(text: str, mark: str, since: float) -> Chosen:
+    name, *pairs = (part.strip() for part in text.split(mark))
+    fault = find(name)
+    known = fault.params | ALWAYS
+    params = dict(known)
+    for pair in pairs:
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if key not in known or not equals:
+            told = ", ".join(known)
+            raise _refused(f"The fault {fault.name} takes {told}; {pair!r} is none of them as key=value.")
+        params[key] = _value(fault, key, value, known[key])
+    return Chosen(fault, params, text, since)
+
+
+def _value(fault: Fault, key: str, text: str, default: Any) -> Any:
+    if isinstance(default, str):
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    whole = isinstance(default, int)
+    if not math.isfinite(number) or number < 0 or (whole and number != int(number)):
+        kind = "a whole number" if whole else "a number"
+        raise _refused(f"The fault {fault.name} needs {kind} from 0 for {key}, not {text!r}.")
+    return int(number) if whole else number
+
+
+def _refused(message: str) -> Refusal:
+    return Refusal(400, message, "invalid_request")
+
+
+class Tally:
+    """How often each fault was met, for `times` and `skip`."""
+
+    def __init__(self) -> None:
+        self._met: dict[str, int] = {}
+
+    def counts(self, chosen: Chosen) -> bool:
+        """Whether the fault happens this time; counts it."""
+        times, skip = chosen.params["times"], chosen.params["skip"]
+        if not times and not skip:
+            return True
+        met = self._met[chosen.text] = self._met.get(chosen.text, 0) + 1
+        return met > skip and (not times or met <= skip + times)
+
+
+def listed() -> list[dict[str, Any]]:
+    """The table as `GET /sim/faults` shows it."""
+    return [
+        {
+            "name": row.name,
+            "summary": row.summary,
+            "rows": row.rows,
+            "params": row.params,
+            "model": PREFIX + row.name,
+            "stages": [stage for stage in _STAGES if getattr(row, stage) is not None],
+        }
+        for row in _TABLE.values()
+    ]
+
+
+_STAGES = ("refuse", "failures", "answer", "events", "body", "steps")
+
+
+def _gathered() -> dict[str, Fault]:
+    rows = [*before.ROWS, *events.ROWS, *connection.ROWS, *answers.ROWS]
+    found = {row.name: row for row in rows}
+    if len(found) != len(rows):
+        raise RuntimeError("two faults have one name")
+    return found
+
+
+_ALIASES = {
+    "f1": "error_chunk",
+    "f2": "error_bare",
+    "f3": "error_no_choices",
+    "f4": "error_finish",
+    "f5": "error_body",
+    "f6": "error_message",
+    "t1": "truncated",
+    "t2": "silence",
+}
+_TABLE = _gathered()

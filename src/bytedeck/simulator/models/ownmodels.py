@@ -1,0 +1,34 @@
+"""The rows `sim/…` of the catalogue: a plain model to which nothing happens, and one for each fault."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from ..faults import table as faults
+from ..shapes import Model
+from . import catalogue
+
+_PLAIN = "openai/gpt-4o-mini"
+_THINKING = "anthropic/claude-sonnet-4.5"
+"""Rows after whose shape ours are made: price, window, parameters."""
+
+_REASONING = frozenset({"late_signature", "reasoning_only"})
+"""Faults that need a model which thinks aloud."""
+
+
+def rows() -> list[Model]:
+    """All of them, in the table's order."""
+    built_in = catalogue.load()
+    plain, thinking = built_in.find(_PLAIN), built_in.find(_THINKING)
+    own = [_own(plain, faults.FINE, "A model of the simulator's to which nothing bad happens.")]
+    for fault in faults.table().values():
+        base = thinking if fault.name in _REASONING else plain
+        own.append(_own(base, faults.PREFIX + fault.name, fault.summary))
+    return own
+
+
+def _own(base: Model, slug: str, summary: str) -> Model:
+    name = f"Simulator: {slug.removeprefix(faults.PREFIX)}"
+    shown = base.shown | {"id": slug, "canonical_slug": slug, "name": name, "description": summary}
+    shown = shown | {"links": {"details": f"/api/v1/models/{slug}/endpoints"}, "hugging_face_id": None}
+    return replace(base, id=slug, canonical=slug, name=name, shown=shown, providers=faults.PROVIDERS)

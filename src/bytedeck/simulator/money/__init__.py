@@ -1,0 +1,1 @@
+"""Who may ask, what it may cost, what was charged."""

@@ -1,0 +1,1 @@
+"""OpenRouter's pages of data, and the simulator's own."""

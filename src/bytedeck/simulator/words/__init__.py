@@ -1,0 +1,1 @@
+"""What is said, and the forms of the three skins."""

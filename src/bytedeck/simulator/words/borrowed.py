@@ -1,0 +1,80 @@
+"""Words of another server: an OpenAI-compatible one says the text, everything else stays the simulator's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
+
+from ..refusals import named as refusals
+from ..settings import LOOPBACK, Settings
+from ..shapes import Answer, Call, Piece, Refusal
+from . import language as words
+
+_SECONDS = 120.0
+_MOST_TOKENS = 512
+_MOST_BYTES = 4 * 1024 * 1024
+_PASSED = ("temperature", "top_p", "seed", "stop")
+
+
+async def spoken(settings: Settings, call: Call, answer: Answer) -> Answer:
+    """The answer with the other server's words, where it has any of its own to be replaced.
+
+    Raises Refusal (502) where that server does not answer.
+    """
+    if not any(piece.kind == "content" for piece in answer.pieces) or call.response_format:
+        return answer
+    text = await asyncio.to_thread(_ask, settings, _body(settings, call))
+    pieces = tuple(Piece("content", token, 1) for token in words.split(text))
+    others = [piece for piece in answer.pieces if piece.kind not in ("content", "annotation")]
+    first = [piece for piece in others if piece.kind in ("reasoning", "details")]
+    last = [piece for piece in others if piece.kind not in ("reasoning", "details")]
+    whole = (*first, *pieces, *last)
+    counts = replace(answer.counts, completion=sum(piece.tokens for piece in whole))
+    return replace(answer, pieces=whole, counts=counts)
+
+
+def _body(settings: Settings, call: Call) -> bytes:
+    messages = [
+        {"role": _role(message), "content": words.text_of(message.get("content"))}
+        for message in call.messages
+        if message.get("content")
+    ]
+    body: dict[str, Any] = {
+        "model": settings.words_model,
+        "messages": messages,
+        "max_tokens": min(call.max_tokens or _MOST_TOKENS, _MOST_TOKENS),
+    }
+    body |= {name: call.body[name] for name in _PASSED if call.body.get(name) is not None}
+    return json.dumps(body).encode()
+
+
+def _role(message: dict[str, Any]) -> str:
+    role = message.get("role")
+    return role if role in ("system", "assistant") else "user"
+
+
+def _ask(settings: Settings, body: bytes) -> str:
+    url = settings.words_from.rstrip("/") + "/chat/completions"
+    headers = {"content-type": "application/json"}
+    if settings.words_key:
+        headers["authorization"] = f"Bearer {settings.words_key}"
+    request = urllib.request.Request(url, body, headers)  # noqa: S310 - checked with the settings
+    # No proxy stands between this machine and itself.
+    proxies: dict[str, str] | None = {} if urlsplit(url).hostname in LOOPBACK else None
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
+    try:
+        with opener.open(request, timeout=_SECONDS) as reply:
+            told = json.loads(reply.read(_MOST_BYTES))
+        return str(told["choices"][0]["message"]["content"] or "")
+    except (OSError, ValueError, LookupError, TypeError, urllib.error.HTTPError) as exc:
+        raise _silent(url) from exc
+
+
+def _silent(url: str) -> Refusal:
+    return refusals.make("provider_unavailable", provider="Borrowed words", raw=f"no answer from {url}")

@@ -1,0 +1,256 @@
+"""The page of inference: keys, routing, money, cache, metadata, and what the journal knows of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from bytedeck.simulator import Simulator
+from bytedeck.simulator.money import accounts
+from simclient import HI, MODEL, Came, ask, chat
+
+CHAT = "/api/v1/chat/completions"
+
+
+def keyed(sim: Simulator, key: str, model: str = MODEL, **body: Any) -> Came:
+    return chat(sim, model, headers={"Authorization": f"Bearer {key}"}, **body)
+
+
+@pytest.mark.parametrize(
+    ("key", "status"),
+    [
+        (accounts.ORDINARY, 200),
+        ("sk-or-v1-nobody", 401),
+        (accounts.EXPIRED, 401),
+        (accounts.DISABLED, 401),
+        (accounts.MANAGEMENT, 403),
+        (accounts.POOR, 402),
+        (accounts.DEBT, 402),
+        (accounts.SPENT, 402),
+        (accounts.BUDGET, 403),
+        (accounts.GUARDRAIL, 403),
+    ],
+)
+def test_who_may_ask(openrouter: Simulator, key: str, status: int) -> None:
+    """The built-in keys reach every state; each reply has the generation's header, and only answers are charged."""
+    came = keyed(openrouter, key, model="openai/gpt-4o")
+    assert came.status == status
+    assert came.headers["x-generation-id"].startswith("gen-1787400000-")
+    assert len(openrouter.ledger()) == (status == 200)
+    assert not any(name.startswith("x-ratelimit") for name in came.headers)
+
+
+def test_the_key_may_come_as_x_api_key(openrouter: Simulator) -> None:
+    """As Anthropic's older clients send it; without any, 401 in the skin's envelope."""
+    body = {"model": MODEL, "max_tokens": 5, "messages": HI}
+    bare: Any = {"Authorization": None}
+    told = bare | {"x-api-key": openrouter.api_key}
+    assert ask(openrouter, "POST", "/api/v1/messages", body, told).status == 200
+    none = ask(openrouter, "POST", "/v1/messages", body, bare)
+    assert (none.status, none.json["error"]["type"], none.json["request_id"]) == (
+        401,
+        "authentication_error",
+        None,
+    )
+    assert openrouter.journal()[0].headers["x-api-key"] == "…0000"
+
+
+def test_money_before_limits_and_limits_by_account(openrouter: Simulator) -> None:
+    """RL-07: debt is 402 even for :free. RL-04: the 21st in a minute is 429; the clock opens the window again."""
+    free = "meta-llama/llama-3.3-70b-instruct:free"
+    assert keyed(openrouter, accounts.DEBT, free).status == 402
+    assert [chat(openrouter, free).status for _ in range(21)] == [200] * 20 + [429]
+    openrouter.advance(61)
+    assert chat(openrouter, free).status == 200
+
+
+def test_cost_ledger_account_and_record_agree(openrouter: Simulator) -> None:
+    """`usage.cost` to the last digit; GET /generation knows it a second of the clock later, and not before."""
+    came = chat(openrouter, max_tokens=50)
+    cost = Decimal(came.body.partition(b'"cost":')[2].partition(b",")[0].decode())
+    [row] = openrouter.ledger()
+    assert Decimal(row["cost"]) == cost > 0
+    account = ask(openrouter, "GET", "/sim/accounts").body.decode()
+    [used] = [one["used"] for one in json.loads(account, parse_float=Decimal)["data"] if one["id"] == "sim"]
+    assert used == cost
+    path = f"/api/v1/generation?id={came.json['id']}"
+    assert ask(openrouter, "GET", path).status == 404
+    openrouter.advance(1)
+    record = json.loads(ask(openrouter, "GET", path).body, parse_float=Decimal)["data"]
+    assert (record["total_cost"], record["cancelled"], record["streamed"]) == (cost, False, False)
+
+
+def test_the_402_says_what_can_be_afforded_and_means_it(openrouter: Simulator) -> None:
+    """ERR-08: with so many max_tokens the request passes, with one more it does not."""
+    no = keyed(openrouter, accounts.POOR, "openai/gpt-4o", max_tokens=16_000)
+    told = no.json["error"]["message"]
+    most = int(told.partition("can only afford ")[2].partition(".")[0])
+    assert keyed(openrouter, accounts.POOR, "openai/gpt-4o", max_tokens=most + 1).status == 402
+    assert keyed(openrouter, accounts.POOR, "openai/gpt-4o", max_tokens=most).status == 200
+
+
+def test_the_response_cache(openrouter: Simulator) -> None:
+    """MISS, then HIT under a new id for nothing; streamed apart; another key order or a fault misses; TTL by the clock."""
+    on = {"X-OpenRouter-Cache": "true", "X-OpenRouter-Cache-TTL": "60abc", "X-OpenRouter-Metadata": "enabled"}
+    miss, hit = chat(openrouter, headers=on), chat(openrouter, headers=on)
+    assert miss.headers["x-openrouter-cache-status"] == "MISS"
+    assert hit.headers["x-openrouter-cache-status"] == "HIT"
+    assert hit.headers["x-openrouter-cache-source-id"] == miss.json["id"] != hit.json["id"]
+    assert miss.json["choices"] == hit.json["choices"]
+    assert (hit.json["usage"]["total_tokens"], hit.json["usage"]["cost"]) == (0, 0)
+    assert "openrouter_metadata" in miss.json
+    assert "openrouter_metadata" not in hit.json
+    stream = chat(openrouter, headers=on, stream=True)
+    assert stream.headers["x-openrouter-cache-status"] == "MISS"
+    again = chat(openrouter, headers=on, stream=True)
+    assert again.headers["x-openrouter-cache-status"] == "HIT"
+    assert again.text == stream.text
+    assert chat(openrouter, headers=on, fault="error_body").json.get("error")
+    openrouter.advance(60)
+    assert chat(openrouter, headers=on).headers["x-openrouter-cache-status"] == "MISS"
+    assert [row["outcome"] for row in openrouter.ledger()] == [
+        "whole",
+        "hit",
+        "whole",
+        "hit",
+        "error",
+        "whole",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "strategy", "concrete"),
+    [
+        ("openai/gpt-4o-mini", "direct", "openai/gpt-4o-mini"),
+        ("openrouter/auto", "auto", None),
+        ("openrouter/free", "free", None),
+        ("~anthropic/claude-opus-latest", "latest", None),
+    ],
+)
+def test_routing_is_told_to_who_asks(
+    openrouter: Simulator, model: str, strategy: str, concrete: str | None
+) -> None:
+    """SSE-12, RTE-01, RTE-02: on the last chunk only, for "enabled" in any case, and the model is the concrete one."""
+    came = chat(openrouter, model, stream=True, headers={"X-OpenRouter-Metadata": "ENABLED"})
+    held = [event for event in came.events if "openrouter_metadata" in event]
+    assert held == [came.events[-2]]
+    told = held[0]["openrouter_metadata"]
+    assert (told["requested"], told["strategy"], told["attempt"]) == (model, strategy, 1)
+    assert held[0]["model"] == concrete if concrete else held[0]["model"] != model
+    if strategy == "auto":
+        assert told["pipeline"][0]["data"]["task_type"]
+    off = chat(openrouter, model, headers={"X-OpenRouter-Metadata": "true"})
+    assert "openrouter_metadata" not in off.json
+
+
+def test_metadata_stands_beside_an_error(openrouter: Simulator) -> None:
+    """Not on a 401 or a 500; the previous attempts do."""
+    on = {"X-OpenRouter-Metadata": "enabled"}
+    told = chat(openrouter, "sim/overloaded", models=["sim/timeout"], headers=on).json["openrouter_metadata"]
+    assert [one["status"] for one in told["attempts"]] == [529, 504]
+    assert "openrouter_metadata" not in chat(openrouter, "sim/server", headers=on).json
+
+
+def test_debug_chunks_come_first_one_for_each_attempt(openrouter: Simulator) -> None:
+    """SSE-11: with choices [], and ignored by whoever reads content."""
+    on = {"X-OpenRouter-Metadata": "enabled"}
+    came = chat(openrouter, "sim/failover", stream=True, debug={"echo_upstream_body": True}, headers=on)
+    assert [bool(event.get("debug")) for event in came.events[:3]] == [True, True, False]
+    assert came.events[0]["choices"] == []
+    assert "debug" not in came.events[0]["debug"]["echo_upstream_body"]
+
+
+def test_embeddings_and_rerank_cost_what_they_say(openrouter: Simulator) -> None:
+    """Bodies with usage and cost, the ledger's to the digit; at the wrong endpoint 400."""
+    embedded = ask(
+        openrouter, "POST", "/api/v1/embeddings", {"model": "openai/text-embedding-3-small", "input": "hello"}
+    )
+    assert embedded.json["data"][0]["index"] == 0
+    reranked = ask(
+        openrouter,
+        "POST",
+        "/api/v1/rerank",
+        {"model": "cohere/rerank-v3.5", "query": "cats", "documents": ["dogs bark", "cats purr"]},
+    )
+    assert reranked.json["results"][0]["index"] == 1
+    costs = [json.loads(came.body, parse_float=Decimal)["usage"]["cost"] for came in (embedded, reranked)]
+    assert [Decimal(row["cost"]) for row in openrouter.ledger()] == costs
+    assert all(cost > 0 for cost in costs)
+    wrong = chat(openrouter, "openai/text-embedding-3-small").json["error"]
+    assert wrong["availability"]["code"] == "wrong_endpoint"
+
+
+def test_the_journal_knows_each_request(openrouter: Simulator) -> None:
+    """Path, models asked and answering, key, faults, status, id, bytes, tokens, end; queried by glob."""
+    chat(openrouter, "sim/overloaded", models=[MODEL])
+    chat(openrouter, stream=True, fault="truncated;tokens=3")
+    first, second = openrouter.journal()
+    assert (first.models, first.model, first.key) == (("sim/overloaded", MODEL), MODEL, "ordinary")
+    assert (first.faults, first.status, first.end) == (("overloaded",), 200, "whole")
+    assert (second.faults, second.sent_tokens) == (("truncated;tokens=3",), 3)
+    assert json.loads(second.body)["messages"] == HI
+    assert first.generation == openrouter.ledger()[0]["id"]
+    assert first.sent_bytes > 100
+    assert openrouter.journal(model="sim/*") == [first]
+    assert openrouter.journal(since=1) == [second]
+    assert openrouter.journal(limit=0) == []
+    assert openrouter.journal(path="*/models") == []
+
+
+class _Parrot(BaseHTTPRequestHandler):
+    """An OpenAI-compatible server with one sentence."""
+
+    seen: list[Any] = []  # noqa: RUF012 - a test's notebook
+    status = 200
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.seen.append((self.path, self.headers.get("authorization"), body))
+        told = json.dumps({"choices": [{"message": {"content": "Polly wants a cracker."}}]}).encode()
+        self.send_response(self.status)
+        self.send_header("content-length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def log_message(self, *args: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def parrot(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # which nobody may ask on the way to this machine
+    with HTTPServer(("127.0.0.1", 0), _Parrot) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        _Parrot.seen.clear()
+        _Parrot.status = 200
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
+def test_another_servers_words(openrouter: Simulator, parrot: str) -> None:
+    """They take the place of ours, billed by our count; where that server fails, it is a provider that failed."""
+    openrouter.reset(words_from=parrot, words_key="sk-parrot")
+    came = chat(openrouter, stream=True)
+    assert came.text == "Polly wants a cracker."
+    [(path, authorization, body)] = _Parrot.seen
+    assert (path, authorization) == ("/v1/chat/completions", "Bearer sk-parrot")
+    assert body["messages"] == HI
+    assert came.events[-2]["usage"]["completion_tokens"] == openrouter.ledger()[0]["completion_tokens"] > 0
+    _Parrot.status = 500
+    assert chat(openrouter).json["error"]["code"] == 502
+
+
+def test_pictures_in_the_prompt_are_counted(openrouter: Simulator) -> None:
+    """The record tells of them."""
+    url = "data:image/png;base64,iVBORw0KGgo="
+    parts = [{"type": "text", "text": "what?"}, {"type": "image_url", "image_url": {"url": url}}]
+    came = chat(openrouter, "openai/gpt-4o", messages=[{"role": "user", "content": parts}])
+    openrouter.advance(1)
+    record = ask(openrouter, "GET", f"/api/v1/generation?id={came.json['id']}").json["data"]
+    assert record["num_media_prompt"] == 1

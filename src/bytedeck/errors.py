@@ -322,6 +322,8 @@ TABLE: dict[str, Row] = {
                             0, "next", 404, _NAMES),
     "context_too_long": Row(ContextTooLong, "The prompt is too long for this model.", 0, "next", 400, _CONTEXT),
     "invalid_request": Row(InvalidRequest, "The request was refused as invalid.", 0, "stop", 400, _INVALID),
+    "image_unreachable": Row(InvalidRequest, "The provider could not download an image of the request.",
+                             1, "stop", 400, _INVALID),
     "payload_too_large": Row(InvalidRequest, "The request is too large.", 0, "stop", 413, _INVALID),
     "prefill_refused": Row(InvalidRequest, "This model does not take an assistant message as the last one.",
                            0, "stop", 400, _INVALID, amend="user_turn"),

@@ -36,6 +36,7 @@ def judge(
         ("insufficient_credits", 0, STOP),
         ("model_not_found", 0, NEXT),
         ("invalid_request", 0, STOP),
+        ("image_unreachable", 1, STOP),
         ("moderated", 0, NEXT),
         ("guardrail", 0, STOP),
         ("empty_answer", 1, NEXT),

@@ -674,3 +674,13 @@ def test_reading_is_fast_enough_to_be_linear() -> None:
     """A stream of 20,000 events in one read gives one delta."""
     assert [len(delta.text) for delta in Reader().feed(words("") + words("a") * 20_000)] == [20_000]
     assert len({stream.name for stream in ALL}) == len(ALL)
+
+
+def test_a_reset_told_within_a_stream_is_a_wait():
+    """A moment in `metadata.headers` becomes seconds, by the clock at which the answer began."""
+    reader = Reader()
+    reader.now_epoch = 1743292740.0
+    told = {"code": 429, "message": "slow", "metadata": {"headers": {"X-RateLimit-Reset": "1743292800000"}}}
+    reader.feed(b"data: " + json.dumps({"error": told}).encode() + b"\n\n")
+    assert reader.fault is not None
+    assert reader.fault.retry_after == 60

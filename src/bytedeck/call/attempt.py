@@ -160,6 +160,7 @@ def _exchange(job: Try, tally: _Tally) -> Flow[Fault | None]:
         return _unopened(outcome, tally)
     tally.at = outcome.at
     tally.status = outcome.status
+    tally.reader.now_epoch = outcome.wall
     tally.generation = outcome.headers.get("x-generation-id", "")
     if tally.generation:
         yield from mark(job.leg, job.intent.attempt, tally.generation)

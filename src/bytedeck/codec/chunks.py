@@ -83,6 +83,8 @@ class Reader:
         self.fault: Fault | None = None
         """What went wrong inside the answer; once set it stays, and no more deltas come."""
         self.generation_id = ""
+        self.now_epoch: float | None = None
+        """When the answer began, seconds since 1970, for hints that name a moment; None: they are left out."""
         self.usage: Usage | None = None
         self.leftover: list[Delta] = []
         """What `end()` found in a last event without its blank line: still to be handed over."""
@@ -311,7 +313,12 @@ class Reader:
             self._native_reason = self._native_seen or raw
 
     def _fail(self, error: object, is_stream: bool) -> None:
-        fault = from_error(error, is_stream=is_stream, provider=text_of(self._head.get("provider")))
+        fault = from_error(
+            error,
+            is_stream=is_stream,
+            provider=text_of(self._head.get("provider")),
+            now_epoch=self.now_epoch,
+        )
         if self.tokens and fault.error_type in _LENGTH_ERRORS:
             self._reason, self._native_reason = "length", fault.error_type
         else:

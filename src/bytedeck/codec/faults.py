@@ -62,7 +62,7 @@ TYPES = {
     "image_too_large": "invalid_request",
     "image_too_small": "invalid_request",
     "unsupported_image_format": "invalid_request",
-    "image_download_failed": "invalid_request",
+    "image_download_failed": "image_unreachable",
     "image_not_found": "invalid_request",
     "server": "server_error",
     "unmapped": "server_error",

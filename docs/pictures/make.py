@@ -1,4 +1,4 @@
-"""Makes the pictures anew: real runs of `byte` in a terminal, against the tests' upstream, drawn as SVG.
+"""Makes the pictures anew: real runs of `byte` in a terminal, against the tests' upstream and the simulator, drawn as SVG.
 
 python docs/pictures/make.py, where `pyte` (a terminal in memory) is installed besides what the tests need.
 """
@@ -29,6 +29,7 @@ sys.path.insert(0, str(HERE.parent.parent / "tests"))
 
 from bytedeck import Hub  # noqa: E402
 from bytedeck.io.sqlite import SqliteStore  # noqa: E402
+from bytedeck.simulator import Simulator  # noqa: E402
 from docs_blocks import play  # noqa: E402 - the tests' own upstream
 from upstream import Upstream, usage_of, words  # noqa: E402
 
@@ -155,6 +156,10 @@ def main() -> None:
         draw(typed("byte usage --by model 2> /dev/null", env), "usage")
         upstream.script(words(ANSWER, usage=usage_of(ANSWER, "0.001266")).paced(0.02))
         draw(typed('byte -u -t coding "A function that tells whether a number is prime"', env), "answer")
+    with tempfile.TemporaryDirectory() as folder, Simulator(tps=60) as simulator:
+        env |= {"BYTE_HOME": folder, "OPENROUTER_BASE_URL": simulator.base_url}
+        env["OPENROUTER_API_KEY"] = simulator.api_key
+        draw(typed('byte -m sim/cut:tokens=34 "Why is the sky blue?"', env), "bad-day")
 
 
 if __name__ == "__main__":

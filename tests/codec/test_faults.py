@@ -93,6 +93,7 @@ ROWS = [
         "max_tokens_unaffordable",
     ),
     ("D16", 402, error(402, "Insufficient credits"), "insufficient_credits"),
+    ("D16", 402, error(402, "Key limit exceeded (total limit). Manage it in your settings."), "key_limit"),
     ("D16", 402, b"", "insufficient_credits"),
     ("6.3", 400, error(400, "x", **meta(error_type="token_limit_exceeded")), "upstream_budget"),
     # 403
@@ -350,18 +351,18 @@ def test_what_an_error_tells_is_kept() -> None:
         (b'{"detail":[{"msg":"x"}]}', ""),
         (b'{"errors":[{"message":"in a list"}]}', "in a list"),
         (b'[{"error":{"code":502,"message":"as Google does"}}]', "as Google does"),
-        (b"<html><title>502</title></html>", ""),
-        (b"\xff\xfe", ""),
-        (b"plain words are not shown", ""),
+        (b"<html><title>502</title></html>", "HTTP 502 without a JSON answer"),
+        (b"\xff\xfe", "HTTP 502 without a JSON answer"),
+        (b"plain words are not shown", "HTTP 502 without a JSON answer"),
         (error(502, "<html><body>inside JSON</body></html>"), ""),
         (error(502, "two\nlines \x1b[31mred\x00"), "two lines [31mred"),
         (error(502, "x" * 5000), "x" * 599 + "…"),
         (error(502, "x" * 600), "x" * 600),
-        (error(502, "y" * 2_000_000), ""),
+        (error(502, "y" * 2_000_000), "HTTP 502 without a JSON answer"),
     ],
 )
 def test_the_upstreams_own_words(body: bytes, message: str) -> None:
-    """ERR-03, ERR-04: the provider's words where ours says nothing; no HTML, no control signs, not endless."""
+    """ERR-03, ERR-04: the provider's words where ours says nothing; of a web page only that it was one; no HTML, no control signs, not endless."""
     fault = from_response(502, {}, body)
     assert (fault.message, fault.code) == (message, "unavailable")
 

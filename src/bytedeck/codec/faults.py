@@ -125,6 +125,7 @@ def _words(pattern: str) -> re.Pattern[str]:
 # What the message says: (our code so far, words, our code). The first row that fits counts.
 MESSAGES = (
     ("insufficient_credits", _words(r"fewer max_tokens|can only afford"), "max_tokens_unaffordable"),
+    ("insufficient_credits", _words(r"\bkey limit\b"), "key_limit"),
     ("insufficient_credits", _words(r"\bbudget\b"), "upstream_budget"),
     ("permission_denied", _words(r"\bbudgets?\b|spend(ing)? limit"), "upstream_budget"),
     ("permission_denied", _words(r"guardrail"), "guardrail"),
@@ -201,7 +202,10 @@ def from_response(
         return Fault(
             code="malformed", message="HTTP 404 without a JSON answer: is the base URL right?", status=404
         )
-    return _fault(_seen(envelope or {}, status), headers, now_epoch)
+    # The page itself is a stranger's markup; that there was one is worth telling.
+    return _fault(
+        _seen(envelope or {"error": f"HTTP {status} without a JSON answer"}, status), headers, now_epoch
+    )
 
 
 def from_error(

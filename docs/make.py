@@ -19,6 +19,7 @@ from bytedeck.cli import codes
 from bytedeck.cli.main import cli
 from bytedeck.config import SETTINGS, load, shipped_models
 from bytedeck.simulator.faults import table as faults
+from bytedeck.simulator.faults.fault import Fault
 from bytedeck.simulator.money import accounts
 
 DOCS = Path(__file__).parent
@@ -166,9 +167,23 @@ def sim_keys() -> str:
     )
 
 
+def sim_refusals() -> str:
+    """The faults that say no, and nothing else: they take the same, if they take anything."""
+    found = [(f"`{row.name}`", row.summary, row.rows) for row in faults.table().values() if _is_refusal(row)]
+    return table(("fault", "status and words", "rows"), found)
+
+
 def sim_faults() -> str:
-    rows = [(f"`{row.name}`", _params(row.params), row.summary, row.rows) for row in faults.table().values()]
+    rows = [
+        (f"`{row.name}`", _params(row.params), row.summary, row.rows)
+        for row in faults.table().values()
+        if not _is_refusal(row)
+    ]
     return table(("fault", "keys", "what happens", "rows"), rows)
+
+
+def _is_refusal(row: Fault) -> bool:
+    return row.refuse is not None and row.params.keys() <= {"retry_after"}
 
 
 def _params(params: Mapping[str, object]) -> str:
@@ -187,6 +202,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "successor_table": successor_table,
     "scripted_codes": scripted_codes,
     "sim_keys": sim_keys,
+    "sim_refusals": sim_refusals,
     "sim_faults": sim_faults,
 }
 

@@ -26,7 +26,18 @@ def test_every_page_answers(openrouter: Simulator) -> None:
         "/auth/key", "/providers", "/classifications/task", "/benchmarks",
     ):  # fmt: skip
         assert "data" in get(openrouter, f"/api/v1{path}"), path
-    assert "sim/stall" in {row["id"] for row in get(openrouter, "/v1/models")["data"]}
+
+
+@pytest.mark.parametrize(
+    "path", ["/models", "/models/user", "/models?use_rss=true", "/models?q=simulator", "/embeddings/models"]
+)
+def test_the_simulators_own_models_are_not_in_the_lists(openrouter: Simulator, path: str) -> None:
+    """Official clients see OpenRouter's; who knows the name gets the model, its endpoints and its answers."""
+    assert b"sim/" not in ask(openrouter, "GET", f"/api/v1{path}").body
+    assert get(openrouter, "/api/v1/models/count")["data"]["count"] < 100
+    assert get(openrouter, "/api/v1/model/sim/stall")["data"]["id"] == "sim/stall"
+    assert get(openrouter, "/api/v1/models/sim/fine/endpoints")["data"]["endpoints"]
+    assert "sim/stall" in {row["model"] for row in get(openrouter, "/sim/faults")["data"]}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +47,10 @@ def test_every_page_answers(openrouter: Simulator) -> None:
         ("GET", "/", 404),
         ("GET", "/models", 404),
         ("GET", "/api/v1", 404),
+        ("GET", "/api/v1/sim/stats", 404),
+        ("GET", "/v1/auth", 404),
+        ("GET", "/sim", 404),
+        ("GET", "/simple", 404),
         ("GET", "/api/v1/chat/completions", 405),
         ("DELETE", "/api/v1/models", 405),
         ("POST", "/api/v1/key", 405),
@@ -238,3 +253,18 @@ def test_faults_that_are_meant_badly_break_nothing(openrouter: Simulator) -> Non
     openrouter.reset(scale=0)
     assert chat(openrouter, headers={"X-Sim-TPS": "1e-300", "X-Sim-TTFT": "1e300"}).status == 200
     assert chat(openrouter, "sim/overloded", models=[MODEL]).status == 400
+
+
+def test_the_journals_memory_is_bounded(openrouter: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many entries; bodies of so many signs in all, the oldest go first; long heads and queries are cut."""
+    monkeypatch.setattr("bytedeck.simulator.journal._BODIES_KEPT", 2500)
+    openrouter.reset(journal=5)
+    for number in range(8):
+        chat(openrouter, user=f"{number}" * 900, headers={"X-Long": "x" * 10_000})
+    ask(openrouter, "GET", "/api/v1/models/count?q=" + "y" * 20_000)
+    entries = openrouter.journal()
+    assert [entry.number for entry in entries] == [5, 6, 7, 8, 9]
+    assert [bool(entry.body) for entry in entries] == [False, False, True, True, False]
+    assert all(entry.body_bytes > 900 for entry in entries[:-1])
+    assert max(len(value) for entry in entries for value in entry.headers.values()) == 4096
+    assert len(entries[-1].query) == 4096

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from bytedeck.simulator import Simulator
 from bytedeck.simulator.money import accounts
-from simclient import HI, MODEL, Came, ask, chat
+from simclient import HI, MODEL, Came, ask, chat, settled
 
 CHAT = "/api/v1/chat/completions"
 
@@ -244,6 +251,53 @@ def test_another_servers_words(openrouter: Simulator, parrot: str) -> None:
     assert came.events[-2]["usage"]["completion_tokens"] == openrouter.ledger()[0]["completion_tokens"] > 0
     _Parrot.status = 500
     assert chat(openrouter).json["error"]["code"] == 502
+
+
+@pytest.fixture
+def mute() -> Iterator[str]:
+    """A server that takes every request and does not answer before the test is over."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        listener.settimeout(0.05)
+        with contextlib.suppress(TimeoutError, OSError):
+            while True:
+                with listener.accept()[0] as line:
+                    while not line.recv(65_536).endswith(b"}"):
+                        pass
+                    line.sendall(b"HTTP/1.1 500 Over\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+
+
+def test_a_mute_server_of_words_holds_nobody(openrouter: Simulator, mute: str) -> None:
+    """A client that leaves while its words are waited for leaves nothing open."""
+    openrouter.reset(words_from=mute)
+    assert chat(openrouter, timeout=0.2).end == "timeout"
+    settled(openrouter)
+    assert openrouter.stats()["replies"] == 0
+    assert openrouter.journal()[0].end == "client left"
+    assert openrouter.ledger() == []
+
+
+def test_a_mute_server_of_words_does_not_delay_the_end(mute: str) -> None:
+    """Neither in a thread, nor where the program is told to stop."""
+    code = (
+        "import sys, threading; from bytedeck.simulator import Settings; from bytedeck.simulator.server import serve;"
+        f"serve(Settings(words_from={mute!r}), lambda url: print(url, flush=True))"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert child.stdout is not None
+        place = urlsplit(child.stdout.readline().decode().strip())
+        body = json.dumps({"model": MODEL, "messages": HI}).encode()
+        with socket.create_connection((place.hostname, place.port), 5) as line:
+            head = f"POST /api/v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+            line.sendall(f"{head}Authorization: Bearer {accounts.ORDINARY}\r\n\r\n".encode() + body)
+            time.sleep(0.2)
+            child.send_signal(signal.SIGINT)
+            _, said = child.communicate(timeout=4)
+        assert (child.returncode, said) == (0, b"")
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_pictures_in_the_prompt_are_counted(openrouter: Simulator) -> None:

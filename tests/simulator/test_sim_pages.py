@@ -21,7 +21,7 @@ from bytedeck.simulator.models.facts import Rules
 from bytedeck.simulator.money import accounts, digits
 from bytedeck.simulator.money.bank import Bank
 from bytedeck.simulator.money.limits import Limits
-from bytedeck.simulator.pages import market, pages
+from bytedeck.simulator.pages import account, market
 from bytedeck.simulator.pages.codes import Codes
 from bytedeck.simulator.shapes import Counts, Refusal
 from sim_calls import NOON, generation
@@ -63,17 +63,17 @@ def bank() -> Bank:
 
 def key_page(token: str) -> dict[str, Any]:
     mine = bank()
-    return pages.key(mine, Limits(), mine.keys[token], NOON)
+    return account.key(mine, Limits(), mine.keys[token], NOON)
 
 
 def generation_page(name: str, token: str) -> dict[str, Any]:
     mine = bank()
-    return pages.generation(mine, mine.keys[token], name, NOON + 10)
+    return account.generation(mine, mine.keys[token], name, NOON + 10)
 
 
 def credits_page() -> dict[str, Any]:
     mine = bank()
-    return pages.credits(mine, mine.keys[accounts.MANAGEMENT])
+    return account.credits(mine, mine.keys[accounts.MANAGEMENT])
 
 
 def exchanged() -> dict[str, Any]:
@@ -96,7 +96,7 @@ ANSWERS: list[tuple[str, Make, Any, str, str]] = [
     ("credits", credits_page, operations.GetCreditsResponse, "/credits", "get"),
     ("generation", lambda: generation_page("gen-0", accounts.ORDINARY), components.GenerationResponse, "/generation", "get"),
     ("generation, own", lambda: generation_page("gen-1", accounts.BYOK), components.GenerationResponse, "/generation", "get"),
-    ("providers", lambda: pages.providers(ALL), operations.ListProvidersResponse, "/providers", "get"),
+    ("providers", lambda: {"data": ALL.providers}, operations.ListProvidersResponse, "/providers", "get"),
     ("auth/keys", exchanged, operations.ExchangeAuthCodeForAPIKeyResponse, "/auth/keys", "post"),
 ]  # fmt: skip
 
@@ -153,7 +153,7 @@ def test_the_key_tells_what_was_spent_in_each_window() -> None:
         (5, 0, 0, spent),
         (31, 0, 0, 0),
     ):
-        data = pages.key(mine, Limits(), key, NOON + days * 86_400)["data"]
+        data = account.key(mine, Limits(), key, NOON + days * 86_400)["data"]
         before = Decimal("4.995")
         assert data["usage"] == before + spent
         assert [data[f"usage_{w}"] - before for w in ("daily", "weekly", "monthly")] == [
@@ -178,12 +178,12 @@ def test_the_key_tells_what_kind_it_is() -> None:
 
 def test_credits_are_for_management_keys_only() -> None:
     mine = bank()
-    page = pages.credits(mine, mine.keys[accounts.MANAGEMENT])["data"]
+    page = account.credits(mine, mine.keys[accounts.MANAGEMENT])["data"]
     assert page == {"total_credits": 1000, "total_usage": mine.accounts["sim"].used}
     assert page["total_usage"] > 0
     for token in set(accounts.BUILT_IN) - {accounts.MANAGEMENT}:
         with pytest.raises(Refusal) as caught:
-            pages.credits(mine, mine.keys[token])
+            account.credits(mine, mine.keys[token])
         assert caught.value.status == 403
 
 
@@ -191,7 +191,7 @@ def test_credits_are_for_management_keys_only() -> None:
 def test_a_generation_that_is_not_ones_own_is_not_found(name: str | None, status: int) -> None:
     mine = bank()
     with pytest.raises(Refusal) as caught:
-        pages.generation(mine, mine.keys[accounts.ORDINARY], name, NOON + 10)
+        account.generation(mine, mine.keys[accounts.ORDINARY], name, NOON + 10)
     assert caught.value.status == status
 
 

@@ -239,16 +239,62 @@ def test_asyncios_own_loop_does_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [entry.end for entry in sim.journal()] == ["whole", "reset", "cut", "client left"]
 
 
-def test_pace_follows_settings_and_headers(openrouter: Simulator) -> None:
-    """Tokens a second, time to the first token, jitter; scaled, and refused where they are no numbers."""
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that replies mean to wait, each as it is asked for; nobody waits for them."""
+    planned: list[float] = []
+
+    async def pause(connection: Connection, seconds: float, due: float) -> float:
+        planned.append(seconds)
+        await asyncio.sleep(0)
+        return due
+
+    monkeypatch.setattr("bytedeck.simulator.wire._pause", pause)
+    return planned
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 0.1 * (1 + 39 / 100)),
+        ({"X-Sim-TPS": "50"}, 0.1 * (1 + 39 / 50)),
+        ({"X-Sim-TTFT": "7.5"}, 0.1 * (7.5 + 39 / 100)),
+        ({"X-Sim-TPS": "0"}, 0.1),
+        ({"X-Sim-TPS": "0", "X-Sim-TTFT": "0", "X-Sim-Jitter": "0.5"}, 0.0),
+    ],
+)
+def test_pace_follows_settings_and_headers(
+    openrouter: Simulator, pauses: list[float], headers: dict[str, str], seconds: float, stream: bool
+) -> None:
+    """Time to the first token, then each further one at its rate, all of it scaled; without a stream the same at once."""
     openrouter.reset(tps=100, ttft=1, scale=0.1)
     messages = [{"role": "user", "content": "[[sim: tokens=40]]"}]
-    began = time.monotonic()
-    chat(openrouter, stream=True, messages=messages)
-    assert 0.1 + 0.039 - 0.01 < time.monotonic() - began < 1.0
-    fast = {"X-Sim-TPS": "0", "X-Sim-TTFT": "0", "X-Sim-Jitter": "0.5"}
-    began = time.monotonic()
-    chat(openrouter, stream=True, messages=messages, headers=fast)
-    assert time.monotonic() - began < 0.13  # paced it takes at least 0.139
-    bad = chat(openrouter, headers={"X-Sim-TPS": "fast"})
-    assert (bad.status, "X-Sim-TPS".lower() in bad.json["error"]["message"]) == (400, True)
+    chat(openrouter, stream=stream, messages=messages, headers=headers)
+    told = float(headers.get("X-Sim-TPS", 100))
+    if not stream and told:
+        seconds += 0.1 / told  # the first token's time is its own
+    assert sum(pauses) == pytest.approx(seconds)
+
+
+def test_jitter_varies_pauses_within_its_share_and_the_same_each_time(
+    openrouter: Simulator, pauses: list[float]
+) -> None:
+    """By the seed."""
+    seen = []
+    for _ in range(2):
+        openrouter.reset(tps=100, jitter=0.5)
+        chat(openrouter, stream=True)
+        seen.append(list(pauses))
+        pauses.clear()
+    assert seen[0] == seen[1]
+    assert len(set(seen[0])) > 20
+    assert all(0.005 <= seconds <= 0.015 for seconds in seen[0] if seconds)
+
+
+@pytest.mark.parametrize("name", ["X-Sim-TPS", "X-Sim-TTFT", "X-Sim-Jitter"])
+@pytest.mark.parametrize("value", ["fast", "-1", "nan", "inf", ""])
+def test_a_pace_that_is_no_number_is_a_400(openrouter: Simulator, name: str, value: str) -> None:
+    """It names the header."""
+    bad = chat(openrouter, headers={name: value})
+    assert (bad.status, name.lower() in bad.json["error"]["message"]) == (400, True)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
-from . import journal, routes
+from . import routes
 from .errors import SimulatorError
 from .refusals import named as refusals
 from .request import Request, date, refused
@@ -73,7 +74,7 @@ class App:
         world, connection = self.world, scope["extensions"][EXTENSION]
         request = _request(world, scope)
         request.raw, trouble = await _body(receive)
-        journal.note_body(request.entry, request.raw)
+        world.journal.note_body(request.entry, request.raw)
         if connection.lost:  # it left before its body was here
             request.entry.end, request.entry.ended = "client left", world.clock.now()
             return
@@ -91,7 +92,14 @@ class App:
                 entry.status, entry.first_byte = head.status, world.clock.now()
 
             headers = {"Date": date(request.now), **(_CORS if routes.is_api(request.path) else {})}
-            await play(_headed(reply, headers), send, connection, progress, world.settings.scale, began)
+            await play(
+                _headed(reply, headers, request.method == "HEAD"),
+                send,
+                connection,
+                progress,
+                world.settings.scale,
+                began,
+            )
         except BaseException:
             progress.end = "crashed"
             raise
@@ -110,15 +118,16 @@ class App:
             return refused(refusals.invalid(str(error)))
 
 
-def _headed(reply: Reply, headers: Mapping[str, str]) -> Reply:
-    """The reply with headers that all have. Closing it closes the reply within."""
+def _headed(reply: Reply, headers: Mapping[str, str], alone: bool) -> Reply:
+    """The reply with headers that all have, or the head `alone`. Closing it closes the reply within."""
     try:
         for step in reply:
             if type(step) is Head:
                 yield Head(step.status, {**headers, **step.headers}, step.length)
                 break
             yield step
-        yield from reply
+        if not alone:
+            yield from reply
     finally:
         reply.close()
 
@@ -139,6 +148,7 @@ def _request(world: World, scope: Any) -> Request:
         raw=b"",
         entry=entry,
         now=now,
+        left=partial(scope["extensions"][EXTENSION].sleep, None),
     )
 
 

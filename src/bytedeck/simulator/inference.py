@@ -18,6 +18,7 @@ from .faults.fault import Outcome
 from .faults.table import HEADER, PREFIX, Chosen
 from .money import bills, cache, digits
 from .money.charging import Charge
+from .refusals import named as refusals
 from .request import JSON, Request, refused
 from .routing import Route
 from .shapes import Answer, Call, Counts, Event, Head, Model, Pause, Refusal, Sent, Skin, Write
@@ -25,7 +26,8 @@ from .steps import Pace
 from .turn import Turn
 from .wire import Reply
 from .words import answer as answers
-from .words import borrowed, embed, forms
+from .words import borrowed, embed
+from .words.skins import table as skins
 from .world import World
 
 _STREAM = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
@@ -58,12 +60,27 @@ async def infer(world: World, request: Request, skin: Skin) -> Reply:
         if hit := _hit(turn, wish):
             return _cached(turn, hit)
         told["request_id"] = generation
-        return await _answered(turn, routing.find(turn), wish)
+        return await _routed(turn, wish)
     except Refusal as refusal:
         if turn is not None and turn.attempts and metadata.wanted(request.headers):
             last = turn.attempts[-1].model
             told["routing"] = metadata.made(turn.call, last, None, (), "", turn.attempts, False)
         return refused(refusal, skin, {"X-Generation-Id": generation}, **told)
+
+
+async def _routed(turn: Turn, wish: cache.Asked) -> Reply:
+    """The answer of whoever can give one. On the Responses API a broken limit of tokens ends an answer, and is no error."""
+    try:
+        route = routing.find(turn)
+    except Refusal as refusal:
+        if turn.call.skin != "responses" or refusal.error_type not in refusals.LENGTHS:
+            raise
+        route = routing.unfit(turn)
+        length = Answer(pieces=(), finish_reason="length", native_finish_reason="length", counts=Counts())
+        sent = replace(_sent(turn, route, length), bill=bills.NOTHING)
+        turn.request.entry.model = route.model.id
+        return _reply(turn, Charge(turn, sent, route.asked), sent, None, (), Pace(), {})
+    return await _answered(turn, route, wish)
 
 
 async def _answered(turn: Turn, route: Route, wish: cache.Asked) -> Reply:
@@ -85,14 +102,14 @@ async def _answered(turn: Turn, route: Route, wish: cache.Asked) -> Reply:
 async def _said(turn: Turn, route: Route) -> tuple[Answer, dict[str, Any] | None]:
     """The answer after all faults of speech, counted; embeddings and rerank have a body at once."""
     world, call, model = turn.world, turn.call, route.model
-    answer, body = await _spoken(world, call, route)
-    counts = replace(answer.counts, input_images=_pictures(call))
+    answer, body = await _spoken(turn, route)
     account = world.bank.account(turn.key).id
-    return replace(answer, counts=world.prompts.counted(counts, account, model, call, turn.now)), body
+    return replace(answer, counts=world.prompts.counted(answer.counts, account, model, call, turn.now)), body
 
 
-async def _spoken(world: World, call: Call, route: Route) -> tuple[Answer, dict[str, Any] | None]:
-    seed, model = world.settings.seed, route.model
+async def _spoken(turn: Turn, route: Route) -> tuple[Answer, dict[str, Any] | None]:
+    world, call, model = turn.world, turn.call, route.model
+    seed = world.settings.seed
     if call.skin == "embeddings":
         body, counts = embed.embeddings(call, model, seed)
         return _wordless(counts), body
@@ -102,7 +119,7 @@ async def _spoken(world: World, call: Call, route: Route) -> tuple[Answer, dict[
     call = _needed(call, route)
     answer = answers.compose(call, model, seed)
     if world.settings.words_from:
-        answer = await borrowed.spoken(world.settings, call, answer)
+        answer = await borrowed.spoken(world.settings, call, answer, turn.request.left)
     for one in route.faults:
         if one.fault.answer is not None:
             answer = one.fault.answer(one.params, call, model, seed, answer)
@@ -119,17 +136,6 @@ def _needed(call: Call, route: Route) -> Call:
     return call
 
 
-def _pictures(call: Call) -> int:
-    """Pictures in the prompt."""
-    parts = [message.get("content") for message in call.messages]
-    return sum(
-        isinstance(part, dict) and part.get("type") == "image_url"
-        for content in parts
-        if isinstance(content, list)
-        for part in content
-    )
-
-
 def _wordless(counts: Counts) -> Answer:
     return Answer(pieces=(), finish_reason="stop", native_finish_reason="stop", counts=counts)
 
@@ -143,7 +149,7 @@ def _outcome(faults: Iterable[Chosen]) -> Outcome:
 def _sent(turn: Turn, route: Route, answer: Answer) -> Sent:
     """The answer with its bill, and with its route for who asked for that."""
     world, call = turn.world, turn.call
-    asked = call.body.get("service_tier") if call.skin in ("chat", "responses") else None
+    asked = call.body.get("service_tier") if call.skin in ("chat", "completions", "responses") else None
     tier, _ = world.catalogue.tier(route.model, asked)
     failed = _outcome(route.faults) == "error"
     bill = world.bank.bill(
@@ -212,7 +218,7 @@ def _reply(
     seed = f"{settings.seed}\n{sent.id}"
     if sent.call.stream:
         usage = next((one.fault.usage for one in faults if one.fault.usage), settings.usage)
-        events = _charged(_worse(sent, _events(sent, usage), faults), charge)
+        events = _charged(_worse(sent, _events(turn, sent, usage), faults), charge)
         return _through(_streamed(events, pace, seed, {**_STREAM, **headers}), faults, charge)
     whole = _body(sent, body)
     for one in faults:
@@ -262,12 +268,12 @@ def _charged(events: Iterable[Event], charge: Charge) -> Iterator[Event]:
         yield event
 
 
-def _events(sent: Sent, usage: str) -> Iterator[Event]:
+def _events(turn: Turn, sent: Sent, usage: str) -> Iterator[Event]:
     if (sent.call.body.get("debug") or {}).get("echo_upstream_body") is True and sent.call.skin == "chat":
-        tried = len((sent.metadata or {}).get("attempts") or (1,))
         echoed = {name: value for name, value in sent.call.body.items() if name != "debug"}
-        yield from (broken.debug_event(sent, echoed) for _ in range(tried))
-    yield from forms.events(sent, usage)
+        for attempt in turn.attempts:
+            yield broken.debug_event(replace(sent, provider=attempt.provider), echoed)
+    yield from skins.events(sent, usage)
 
 
 def _worse(sent: Sent, events: Iterator[Event], faults: tuple[Chosen, ...]) -> Iterator[Event]:
@@ -279,8 +285,15 @@ def _worse(sent: Sent, events: Iterator[Event], faults: tuple[Chosen, ...]) -> I
 
 def _body(sent: Sent, body: dict[str, Any] | None) -> bytes:
     if body is None:
-        return forms.body(sent)
-    usage = body["usage"] | {"cost": sent.bill.cost, "is_byok": sent.bill.is_byok}
-    if sent.bill is bills.NOTHING:
-        usage = dict.fromkeys(body["usage"], 0) | {"cost": 0}
+        return skins.body(sent)
+    bill, counted = sent.bill, body["usage"]
+    if bill is bills.NOTHING:
+        counted = dict.fromkeys(counted, 0)
+    usage = counted | {"cost": bill.cost, "is_byok": bill.is_byok}
+    if sent.call.skin == "embeddings":
+        usage["cost_details"] = {
+            "upstream_inference_cost": bill.upstream,
+            "upstream_inference_prompt_cost": bill.upstream_prompt,
+            "upstream_inference_completions_cost": bill.upstream_completion,
+        }
     return digits.encode({"id": sent.id, "provider": sent.provider, **body, "usage": usage})

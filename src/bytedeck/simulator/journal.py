@@ -1,6 +1,7 @@
 """What came in and what became of it: one entry a request, kept in a ring.
 
-Keys are shown by their last four signs only, wherever they stand.
+Keys are shown by their last four signs only, wherever they stand. What it keeps is bounded: so many requests, of
+each so much of its head and body, of all bodies together so many bytes; the oldest lose theirs first.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ _SECRET_HEADERS = frozenset(
 )
 _BODY_SHOWN = 64 * 1024
 """More of a body is not kept: ten thousand requests of 32 MB would be 320 GB."""
+_HEADER_SHOWN = 4096
+"""Signs of a header or a query."""
+_BODIES_KEPT = 128 * 1024 * 1024
+"""Signs of all bodies together."""
 
 ENDS = ("open", "whole", "client left", "reset", "cut", "crashed")
 """How a request's connection can have ended. `whole`: everything was sent that was to be sent."""
@@ -58,6 +63,8 @@ class Journal:
 
     def __init__(self, keep: int = 10_000) -> None:
         self._entries: deque[Entry] = deque(maxlen=keep)
+        self._bodied: deque[Entry] = deque()
+        self._signs = 0
         self._count = 0
 
     def open(
@@ -71,19 +78,32 @@ class Journal:
         keep: bool = True,
     ) -> Entry:
         """Note a request whose head has come. What only steers the simulator is numbered 0 and not kept."""
-        shown = {name: masked_header(name, value) for name, value in headers}
+        shown = {name: masked_header(name, value)[:_HEADER_SHOWN] for name, value in headers}
         self._count += keep
         entry = Entry(
             number=self._count if keep else 0,
             method=method,
             path=path,
             arrived=arrived,
-            query=masked(query),
+            query=masked(query)[:_HEADER_SHOWN],
             headers=shown,
         )
         if keep:
             self._entries.append(entry)
         return entry
+
+    def note_body(self, entry: Entry, raw: bytes) -> None:
+        """Keep a request's body, as text with its keys masked."""
+        entry.body_bytes = len(raw)
+        entry.body = masked(raw[:_BODY_SHOWN].decode("utf-8", "replace"))
+        if not entry.number or not entry.body:
+            return
+        self._bodied.append(entry)
+        self._signs += len(entry.body)
+        while self._signs > _BODIES_KEPT or len(self._bodied) > (self._entries.maxlen or 0):
+            oldest = self._bodied.popleft()
+            self._signs -= len(oldest.body)
+            oldest.body = ""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -108,12 +128,6 @@ class Journal:
             and (model == "*" or any(fnmatchcase(name, model) for name in (*entry.models, entry.model)))
         ]
         return found if limit is None else found[max(0, len(found) - limit) :]
-
-
-def note_body(entry: Entry, raw: bytes) -> None:
-    """Keep a request's body, as text with its keys masked."""
-    entry.body_bytes = len(raw)
-    entry.body = masked(raw[:_BODY_SHOWN].decode("utf-8", "replace"))
 
 
 def masked(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from typing import Any
 
@@ -30,6 +30,8 @@ class Request(Struct, kw_only=True):
     entry: Entry
     """Its line in the journal."""
     now: float
+    left: Callable[[], Awaitable[None]]
+    """Returns when the client has left; for whoever waits for others on its behalf."""
 
     @property
     def authorization(self) -> str | None:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from . import inference, routing
 from .faults.table import Chosen
-from .pages import control, datapages
+from .pages import control, data
 from .refusals import named as refusals
 from .request import Request, as_json, reply
 from .shapes import Skin
@@ -19,6 +19,7 @@ Route: TypeAlias = Callable[[Any, Request], Awaitable[Reply]]
 
 _SKINS: dict[str, Skin] = {
     "/chat/completions": "chat",
+    "/completions": "completions",
     "/responses": "responses",
     "/messages": "messages",
     "/embeddings": "embeddings",
@@ -33,14 +34,16 @@ _PREFIX = re.compile(r"(/api)?/v1(?=/|$)")
 
 def is_api(path: str) -> bool:
     """Whether a path is OpenRouter's rather than the simulator's own."""
-    return not path.startswith("/sim")
+    return not path.startswith("/sim/")
 
 
 def within(path: str) -> str:
     """The path within the API: `/api/v1/models` and `/v1/models` are `/models`. "" for what is nowhere."""
-    if _PREFIX.match(path):
-        return _PREFIX.sub("", path, count=1)
-    return path if path.startswith("/sim/") or path == "/auth" else ""
+    outside = path.startswith("/sim/") or path == "/auth"
+    if not _PREFIX.match(path):
+        return path if outside else ""
+    inside = _PREFIX.sub("", path, count=1)
+    return "" if inside.startswith("/sim/") or inside == "/auth" else inside
 
 
 def skin_of(path: str) -> Skin:
@@ -79,7 +82,7 @@ def _broken(chosen: Chosen, answer: Reply) -> Reply:
 
 async def _consents(app: Any, request: Request) -> Reply:
     """GET /auth: as if a person had said yes. With callback_url the code goes there, else it is shown."""
-    code = datapages.consent(app.world, request)
+    code = data.consent(app.world, request)
     if not (place := request.query.get("callback_url")):
         return as_json({"code": code})
     mark = "&" if "?" in place else "?"
@@ -108,7 +111,7 @@ _TABLE: list[tuple[str, re.Pattern[str], Route]] = [
     (method, re.compile(pattern), route)
     for method, pattern, route in [
         *(("POST", path, _infers(skin)) for path, skin in _SKINS.items()),
-        *((method, pattern, _shows(page)) for method, pattern, page in datapages.PAGES),
+        *((method, pattern, _shows(page)) for method, pattern, page in data.PAGES),
         ("GET", "/auth", _consents),
         *((method, pattern, _steers(page)) for method, pattern, page in control.PAGES),
     ]

@@ -39,9 +39,14 @@ def find(turn: Turn) -> Route:
     Raises the last one's Refusal, which tells of those before it.
     """
     world, attempts = turn.world, turn.attempts
-    for slug in turn.call.models:
-        faults.from_slug(slug)  # a fault that cannot be meant is told, and nobody else answers in its place
+    skin = turn.call.skin
+    for (
+        slug
+    ) in turn.call.models:  # a fault that cannot be meant is told, and nobody else answers in its place
+        if (own := faults.from_slug(slug)) is not None:
+            faults.fitting(own, skin)
     told = faults.parse(turn.request.headers.get(faults.HEADER, ""), world.began)
+    told = tuple(faults.fitting(one, skin) for one in told)
     everywhere = [chosen for chosen in told if world.tally.counts(chosen)]
     refusal: Refusal | None = None
     for slug in turn.call.models or (catalogue.DEFAULT,):
@@ -63,7 +68,7 @@ def _tried(turn: Turn, slug: str, everywhere: list[Chosen]) -> Route:
     entry.faults = tuple(dict.fromkeys((*entry.faults, *(one.text for one in chosen))))
     _refuse(world, now, slug, chosen, turn.attempts)
     found = world.catalogue.find(faults.bare_slug(slug), now)
-    model = world.catalogue.routed(found, f"{world.settings.seed}\n{len(call.raw)}", _needs(call))
+    model = world.catalogue.routed(found, _chance(turn), _needs(call))
     prompt = words.prompt_tokens(call.messages, call.tools)
     price = world.catalogue.price(model, prompt, now)
     check.fits(call, model, prompt, asked=slug, price=price)
@@ -71,6 +76,15 @@ def _tried(turn: Turn, slug: str, everywhere: list[Chosen]) -> Route:
     available = check.eligible(call, model) or model.providers
     provider = _answering(turn, model, available, chosen)
     return Route(asked=slug, model=model, provider=provider, available=available, faults=chosen)
+
+
+def unfit(turn: Turn) -> Route:
+    """The last model of the chain, which would have answered but for the request's size. Raises Refusal."""
+    slug = (turn.call.models or (catalogue.DEFAULT,))[-1]
+    found = turn.world.catalogue.find(faults.bare_slug(slug), turn.now)
+    model = turn.world.catalogue.routed(found, _chance(turn), _needs(turn.call))
+    available = check.eligible(turn.call, model) or model.providers
+    return Route(asked=slug, model=model, provider=available[0], available=available, faults=())
 
 
 def weather(world: World, request: Request) -> list[Chosen]:
@@ -89,6 +103,7 @@ def _of_model(turn: Turn, slug: str) -> list[Chosen]:
     asked = Asked(now=turn.now, number=entry.number, model=slug, key=entry.key, skin=turn.call.skin)
     own = faults.from_slug(slug, world.began)
     found = [*world.script.choose(asked)] if own is None else [own, *world.script.choose(asked)]
+    found = [faults.fitting(one, turn.call.skin) for one in found]
     return [one for one in found if world.tally.counts(one)]
 
 
@@ -123,6 +138,11 @@ def _answering(turn: Turn, model: Model, available: tuple[str, ...], chosen: tup
             raise refusals.make("provider_unavailable", model=model.id, provider=attempts[-1].provider)
     attempts.append(Attempt(left[0], model.id, 200))
     return left[0]
+
+
+def _chance(turn: Turn) -> str:
+    """What a router's choice follows from."""
+    return f"{turn.world.settings.seed}\n{len(turn.call.raw)}"
 
 
 def _needs(call: Call) -> frozenset[str]:

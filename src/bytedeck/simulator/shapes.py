@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, field
 
-Skin: TypeAlias = Literal["chat", "responses", "messages", "embeddings", "rerank"]
+Skin: TypeAlias = Literal["chat", "completions", "responses", "messages", "embeddings", "rerank"]
 """Which of OpenRouter's inference APIs a request speaks."""
 
 
@@ -129,6 +129,8 @@ class Model(Struct, frozen=True, kw_only=True):
     distillable: bool = False
     """Its answers may train other models."""
     quantization: str = "unknown"
+    is_listed: bool = True
+    """Whether the lists of models show it; those of the simulator's own are told at `/sim/faults` instead."""
     gone: str = ""
     """Why it is not served: "dead" (400), "deprecated", "no_endpoints", "free_ended" (404); "" if it is."""
     successor: str = ""

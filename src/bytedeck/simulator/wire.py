@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 import socket
 import struct
@@ -25,6 +26,13 @@ EXTENSION = "bytedeck.connection"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST = 86_400.0
 """Seconds; what was meant to be longer is never over either."""
+MOST_HEAD = 512 * 1024
+"""Bytes of a request's head; more is refused."""
+PATIENCE = 120.0
+"""Seconds that a client has for a whole request, head and body; then the connection is closed."""
+_TOO_MUCH_HEAD = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
 _BREATH = 24
 """Writes between two turns of the loop: a stream without pauses must not starve the others."""
 
@@ -89,10 +97,20 @@ class Connection:
         await self.sleep(None)
 
 
+def _logger() -> logging.Logger:
+    """What breaks within is told; what clients do wrong (no HTTP, upgrades) is the journal's and their own matter."""
+    logger = logging.getLogger("bytedeck.simulator")
+    logger.setLevel(logging.ERROR)
+    return logger
+
+
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which lets the application see its connection."""
+    """uvicorn's protocol, which lets the application see its connection, and bounds what a request may take."""
 
     connection: Connection
+    _head: int | None = 0
+    """Bytes of the head so far; None: it is complete."""
+    _late: asyncio.TimerHandle | None = None
 
     def __init__(
         self,
@@ -102,20 +120,51 @@ class Protocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.logger = _logger()
         # The journal tells what came in; uvicorn would log it too, wherever a root logger has a handler.
         self.access_log = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.connection = Connection(transport)
+        self._await_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._request_is_here()
         self.connection.lose()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head is None:
+            return
+        self._head += len(data)  # and with it, at most one packet of the request before
+        if self._head > MOST_HEAD and not self.transport.is_closing():
+            self.transport.write(_TOO_MUCH_HEAD)
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {EXTENSION: self.connection}  # type: ignore[dict-item]
+        self._head = 0
+        self._await_request()
+
+    def on_headers_complete(self) -> None:
+        self._head = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._request_is_here()
+        super().on_message_complete()
+
+    def _await_request(self) -> None:
+        if self._late is None:
+            self._late = self.loop.call_later(PATIENCE, self.transport.close)
+
+    def _request_is_here(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
 
 async def play(

@@ -20,6 +20,7 @@ __all__ = ["body", "count_tokens", "eligible", "fits", "read"]
 
 _NAMES: dict[Skin, str] = {
     "chat": "chat/completions",
+    "completions": "completions",
     "responses": "responses",
     "messages": "messages",
     "embeddings": "embeddings",
@@ -27,11 +28,14 @@ _NAMES: dict[Skin, str] = {
 }
 _SPOKEN: dict[Skin, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "chat": plain.fields,
+    "completions": plain.legacy,
     "responses": responses.fields,
     "messages": anthropic.fields,
     "embeddings": plain.bare,
     "rerank": plain.bare,
 }
+_DEEPEST = 128
+"""Levels of a body. Whoever looks into one further on may do so by recursion."""
 _decode = msgspec.json.Decoder().decode
 
 
@@ -76,4 +80,16 @@ def _object(raw: bytes) -> dict[str, Any]:
         raise make("invalid_json", detail=detail) from exc
     if not isinstance(decoded, dict):
         raise make("invalid_json", detail="expected an object")
+    if raw.count(b"{") + raw.count(b"[") > _DEEPEST and _depth(decoded) > _DEEPEST:
+        raise make("invalid_json", detail="nested too deeply")
     return decoded
+
+
+def _depth(value: Any) -> int:
+    """How deep containers lie within each other; as soon as it is too deep."""
+    level, depth = [value], 0
+    while level and depth <= _DEEPEST:
+        depth += 1
+        parts = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [part for each in parts for part in each if isinstance(part, dict | list)]
+    return depth

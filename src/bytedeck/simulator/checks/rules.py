@@ -61,6 +61,7 @@ _SAMPLING: dict[str, Range] = {
 }
 RANGES: dict[Skin, dict[str, Range]] = {
     "chat": {**_SAMPLING, "max_tokens": _TOKENS, "max_completion_tokens": _TOKENS},
+    "completions": {**_SAMPLING, "max_tokens": _TOKENS, "max_completion_tokens": _TOKENS},
     "responses": {**_SAMPLING, "max_output_tokens": _TOKENS},
     "messages": {**_SAMPLING, "max_tokens": _TOKENS},
     "embeddings": {},
@@ -253,6 +254,11 @@ def _some_input(body: Body) -> None:
         raise invalid("input: expected a string or an array with at least 1 item")
 
 
+def _some_prompt(body: Body) -> None:
+    if not body["prompt"]:
+        raise make("invalid_prompt", detail='Input required: specify "prompt"')
+
+
 def _some_messages(body: Body) -> None:
     if not body.get("messages"):
         raise invalid("messages: must have at least 1 item(s)")
@@ -279,6 +285,7 @@ _TO_ALL: tuple[Rule, ...] = (_model, _max_price)
 _TO_SPOKEN: tuple[Rule, ...] = (*_TO_ALL, _models, _reasoning, _tools)
 _RULES: dict[Skin, tuple[Rule, ...]] = {
     "chat": (*_TO_SPOKEN, _documented, _logprobs, _logit_bias, _metadata, _json_schema, _audio),
+    "completions": (*_TO_ALL, _models, _reasoning, _some_prompt, _documented, _logit_bias, _metadata),
     "responses": (*_TO_SPOKEN, _some_input, _metadata, _text_format),
     "messages": (*_TO_ALL, _models, _tools, _some_messages, _fallbacks, _budget_tokens),
     "embeddings": (*_TO_ALL, _some_embeddings),

@@ -35,6 +35,10 @@ _AMENDED: dict[str, dict[str, Any]] = {
         "items": {"$ref": "#/$defs/ReasoningSummaryText"},
     },
 }
+_NOT_LEGACY = frozenset(
+    {"messages", "tools", "tool_choice", "response_format", "modalities", "logprobs", "top_logprobs"}
+)
+"""What chat's body has and the old completions' has not, or has with another type: left open."""
 _TAGS = ("type", "role", "id")
 """Keys by which OpenRouter's unions are told apart."""
 _UNIONS = frozenset({"anyOf", "oneOf"})
@@ -67,7 +71,14 @@ def _description() -> dict[str, Any]:
     for where, schema in _AMENDED.items():
         component, _, key = where.partition(".")
         whole["$defs"][component]["properties"][key] = schema
+    whole["bodies"]["completions"] = _legacy(whole["$defs"]["ChatRequest"])
     return whole
+
+
+def _legacy(chat: dict[str, Any]) -> dict[str, Any]:
+    """`POST /completions`, which only the documentation names: chat's body with a prompt for messages, without tools."""
+    kept = {key: schema for key, schema in chat["properties"].items() if key not in _NOT_LEGACY}
+    return {**chat, "properties": kept | {"prompt": {"type": "string"}}, "required": ["prompt"]}
 
 
 @cache

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ..shapes import Answer, Call, Counts, Model, Piece
 from ..words import answer as answers
-from .fault import Fault, Params
+from .fault import CHAT, CHUNKS, SPOKEN, WITH_TOOLS, Fault, Params
 
 
 def _empty(params: Params, call: Call, model: Model, seed: str, answer: Answer) -> Answer:
@@ -153,7 +153,7 @@ def _manner(name: str, summary: str) -> Fault:
     def go_on(params: Params, call: Call, model: Model, seed: str, answer: Answer) -> Answer:
         return answers.continuation(call, model, seed, name)  # type: ignore[arg-type]
 
-    return Fault(name=f"continue_{name}", summary=summary, rows="7 C", answer=go_on)
+    return Fault(name=f"continue_{name}", summary=summary, rows="7 C", skins=SPOKEN, answer=go_on)
 
 
 _AFTER = {"tokens": 3}
@@ -162,6 +162,7 @@ ROWS = (
     Fault(
         name="zero_completion",
         summary="Status 200, no tokens, a blank finish_reason; nothing is charged.",
+        skins=SPOKEN,
         rows="D31, USE-09",
         outcome="error",
         answer=_empty,
@@ -169,6 +170,7 @@ ROWS = (
     Fault(
         name="reasoning_only",
         summary="finish_reason length, and all tokens were reasoning.",
+        skins=SPOKEN,
         rows="D30, REQ-12",
         needs_reasoning=True,
         answer=_only_reasoning,
@@ -176,6 +178,7 @@ ROWS = (
     Fault(
         name="length",
         summary="finish_reason length after `tokens`.",
+        skins=SPOKEN,
         rows="D24",
         params=_AFTER,
         answer=_ended("length", "length"),
@@ -183,6 +186,7 @@ ROWS = (
     Fault(
         name="content_filter",
         summary="finish_reason content_filter after `tokens`.",
+        skins=SPOKEN,
         rows="D27",
         params=_AFTER,
         answer=_ended("content_filter", "content_filter"),
@@ -190,6 +194,7 @@ ROWS = (
     Fault(
         name="odd_finish",
         summary="A finish_reason that no documentation knows: end_turn, function_call, or empty.",
+        skins=(*CHUNKS, "messages"),
         rows="4.1",
         params={"reason": "end_turn"},
         answer=_odd_finish,
@@ -197,6 +202,7 @@ ROWS = (
     Fault(
         name="big_event",
         summary="An event of so many `megabytes`.",
+        skins=SPOKEN,
         rows="SSE-03",
         params={"megabytes": 5.0},
         answer=_big,
@@ -204,6 +210,7 @@ ROWS = (
     Fault(
         name="late_signature",
         summary="The reasoning's signature comes alone, after the last word.",
+        skins=WITH_TOOLS,
         rows="5.2, REQ-05",
         needs_reasoning=True,
         answer=_late_signature,
@@ -211,6 +218,7 @@ ROWS = (
     Fault(
         name="same_index",
         summary="Two tool calls with index 0 and ids of their own.",
+        skins=CHAT,
         rows="TOOL-01",
         needs_tools=True,
         answer=_same_indexes,
@@ -218,6 +226,7 @@ ROWS = (
     Fault(
         name="missing_tool_id",
         summary="Tool calls without ids.",
+        skins=WITH_TOOLS,
         rows="5.2",
         needs_tools=True,
         answer=_tools(_without_id),
@@ -225,6 +234,7 @@ ROWS = (
     Fault(
         name="missing_arguments",
         summary="Tool calls without arguments.",
+        skins=WITH_TOOLS,
         rows="TOOL-03",
         needs_tools=True,
         answer=_tools(_without_arguments),
@@ -232,6 +242,7 @@ ROWS = (
     Fault(
         name="whitespace_argument",
         summary="Pieces of arguments that are white space only.",
+        skins=WITH_TOOLS,
         rows="14",
         needs_tools=True,
         answer=_tools(_with_space),
@@ -239,6 +250,7 @@ ROWS = (
     Fault(
         name="unknown_tool",
         summary="A call of a tool that nobody offered.",
+        skins=WITH_TOOLS,
         rows="3.2",
         needs_tools=True,
         answer=_tools(_misnamed),
@@ -246,6 +258,7 @@ ROWS = (
     Fault(
         name="cut_arguments",
         summary="The last call's arguments break off, finish_reason length.",
+        skins=WITH_TOOLS,
         rows="TOOL-06",
         needs_tools=True,
         answer=_cut_arguments,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from msgspec import json
+from msgspec import Raw, json
+from msgspec.structs import replace
 
 from ..refusals import named as refusals
 from ..refusals.envelopes import Shape, failed_response, public_error
-from ..shapes import Event, Refusal, Sent
-from .fault import Fault, Params
+from ..shapes import Event, Refusal, Sent, Skin
+from .fault import CHAT, CHUNKS, SPOKEN, Fault, Params
 
 _AFTER = {"tokens": 3}
 _ENDING = {"name": "provider_unavailable", "done": 0, **_AFTER}
@@ -89,12 +90,13 @@ def _failed_body(params: Params, sent: Sent, whole: bytes) -> bytes:
 
 def _partial_body(shape: Shape, params: Params, sent: Sent, whole: bytes) -> bytes:
     """F6: an answer that breaks off and says so. F4's has no error object."""
-    if sent.call.skin != "chat":
+    if sent.call.skin not in CHUNKS:
         return _failed_body(params, sent, whole)
     body = json.decode(whole)
     for choice in body.get("choices") or ():
-        text = choice["message"].get("content") or ""
-        choice["message"]["content"] = text[: max(1, len(text) // 3)]
+        holder, key = (choice["message"], "content") if "message" in choice else (choice, "text")
+        text = holder.get(key) or ""
+        holder[key] = text[: max(1, len(text) // 3)]
         choice["finish_reason"] = "error"
         choice["native_finish_reason"] = "MALFORMED_FUNCTION_CALL" if shape == "F4" else "error"
         if shape != "F4":
@@ -128,11 +130,34 @@ def _malformed(params: Params, sent: Sent, events: Iterable[Event]) -> Iterator[
         yield event
 
 
-def _without(kind: str) -> Any:
-    def events(params: Params, sent: Sent, events: Iterable[Event]) -> Iterator[Event]:
-        return (event for event in events if event.kind != kind)
+def _without_done(params: Params, sent: Sent, events: Iterable[Event]) -> Iterator[Event]:
+    return (event for event in events if event.kind != "done")
 
-    return events
+
+def _without_usage(params: Params, sent: Sent, events: Iterable[Event]) -> Iterator[Event]:
+    """Where the usage has an event of its own that one is missing; else the last event goes without it."""
+    for event in events:
+        if event.kind == "finish" and sent.call.skin not in CHUNKS:
+            head, mark, data = event.data.partition(b"data: ")
+            event = replace(event, data=head + mark + _unused(sent.call.skin, data) + b"\n\n")
+        if event.kind != "usage":
+            yield event
+
+
+def _body_without_usage(params: Params, sent: Sent, whole: bytes) -> bytes:
+    return _unused(sent.call.skin, whole)
+
+
+def _unused(skin: Skin, data: bytes) -> bytes:
+    """The object without its usage; all else stays as it was written, numbers to the last digit."""
+    told = json.decode(data, type=dict[str, Raw])
+    if "response" in told:
+        told["response"] = Raw(_unused(skin, bytes(told["response"])))
+    elif skin == "responses":
+        told["usage"] = Raw(b"null")
+    else:
+        told.pop("usage", None)
+    return json.encode(told)
 
 
 def _commented(params: Params, sent: Sent, events: Iterable[Event]) -> Iterator[Event]:
@@ -215,18 +240,39 @@ ROWS = (
         events=_malformed,
         body=_half,
     ),
-    Fault(name="no_done", summary="The stream ends without [DONE].", rows="5.1", events=_without("done")),
-    Fault(name="no_usage", summary="The stream tells no usage.", rows="4.2", events=_without("usage")),
     Fault(
-        name="double_finish", summary="A second finish chunk brings the usage.", rows="SSE-07", usage="double"
+        name="no_done",
+        summary="The stream ends without [DONE]; on messages without message_stop.",
+        rows="5.1",
+        skins=SPOKEN,
+        events=_without_done,
     ),
     Fault(
-        name="bare_usage", summary="The last chunk has choices [] and the usage.", rows="SSE-08", usage="bare"
+        name="no_usage",
+        summary="No usage is told, streamed or not; on responses it is null.",
+        rows="4.2",
+        events=_without_usage,
+        body=_body_without_usage,
+    ),
+    Fault(
+        name="double_finish",
+        summary="A second finish chunk brings the usage.",
+        rows="SSE-07",
+        skins=CHUNKS,
+        usage="double",
+    ),
+    Fault(
+        name="bare_usage",
+        summary="The last chunk has choices [] and the usage.",
+        rows="SSE-08",
+        skins=CHUNKS,
+        usage="bare",
     ),
     Fault(
         name="comments",
         summary="Keep-alive comments before every event.",
         rows="SSE-01",
+        skins=SPOKEN,
         params={"count": 1},
         events=_commented,
     ),
@@ -234,6 +280,7 @@ ROWS = (
         name="debug",
         summary="Chunks with choices [] and debug before the content.",
         rows="SSE-11",
+        skins=CHAT,
         params={"count": 1},
         events=_debug,
     ),

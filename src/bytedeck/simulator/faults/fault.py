@@ -7,11 +7,18 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, field
 
-from ..shapes import Answer, Call, Event, Head, Model, Refusal, Sent, Step
+from ..shapes import Answer, Call, Event, Head, Model, Refusal, Sent, Skin, Step
 
 Params: TypeAlias = Mapping[str, Any]
 Outcome: TypeAlias = Literal["whole", "error", "truncated"]
 Steps: TypeAlias = Iterator[Head | Step]
+
+CHAT: tuple[Skin, ...] = ("chat",)
+CHUNKS: tuple[Skin, ...] = ("chat", "completions")
+"""Skins whose streams are chunks with choices."""
+WITH_TOOLS: tuple[Skin, ...] = ("chat", "responses", "messages")
+SPOKEN: tuple[Skin, ...] = (*CHUNKS, "responses", "messages")
+ALL: tuple[Skin, ...] = (*SPOKEN, "embeddings", "rerank")
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -32,6 +39,8 @@ class Fault(Struct, frozen=True, kw_only=True):
     """The rows, shapes and cases of the wire reference that it causes."""
     params: dict[str, Any] = field(default_factory=dict)
     """Keys with their defaults, whose types are the values' types."""
+    skins: tuple[Skin, ...] = ALL
+    """Whose requests it can happen to."""
     outcome: Outcome = "whole"
     """What it makes of the answer's bill: all, nothing (the insurance), or what was sent."""
     refuse: Callable[[Params, Moment], Refusal | None] | None = None

@@ -7,11 +7,11 @@
     every = 120           # again and again, with this period
     model = "anthropic/*" # a glob over the model that is asked
     key = "ordinary"      # a glob over the key's label
-    skin = "chat"         # chat, responses, messages, embeddings, rerank; data: all other pages
+    skin = "chat"         # chat, completions, responses, messages, embeddings, rerank; data: all other pages
     times = 3             # how often
     rate = 0.5            # the share of the requests, by chance with the seed
 
-As TOML, or as JSON: a list of such objects, or an object with the list as `fault`.
+A fault that does not fit a request's skin does not happen to it. As TOML, or as JSON: a list of such objects, or an object with the list as `fault`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ from msgspec import Struct
 from ..errors import SimulatorError
 from ..shapes import Refusal
 from . import table as faults
+from .fault import Fault
 from .table import Chosen
 
+_DATA = "data"
+"""The skin of pages that are no inference: to a script alone it is one."""
 RANDOM = "random"
 """As a fault's name: any of them, by chance."""
 
@@ -91,7 +94,8 @@ class Script:
             if self._holds(place, playing, asked):
                 playing.met += 1
                 begun = playing.since + playing.entry.after
-                found += faults.parse(self._named(place, playing.entry, asked), begun)
+                chosen = faults.parse(self._named(place, playing.entry, asked), begun)
+                found += (one for one in chosen if _fits(one.fault, asked.skin))
         return found
 
     def _holds(self, place: int, playing: _Playing, asked: Asked) -> bool:
@@ -118,7 +122,8 @@ class Script:
             return entry.fault
         chance = self._chance(place, asked)
         chance.random()  # the first one decided whether
-        return chance.choice(list(faults.table()))
+        fit = [name for name, row in faults.table().items() if _fits(row, asked.skin)]
+        return chance.choice(fit)
 
     def listed(self) -> list[dict[str, Any]]:
         """The entries as JSON shows them, with when each began and how often it was met."""
@@ -126,6 +131,10 @@ class Script:
             msgspec.to_builtins(playing.entry) | {"since": playing.since, "met": playing.met}
             for playing in self._playing
         ]
+
+
+def _fits(fault: Fault, skin: str) -> bool:
+    return skin == _DATA or skin in fault.skins
 
 
 def entries(data: Any) -> tuple[Entry, ...]:

@@ -3,7 +3,8 @@
 Written as `name` or `name;key=value;…` in the header X-Sim-Fault (several with commas: all of them at once), in a
 script and in settings; as `sim/name` or `sim/name:key=value` in a model's place. Names are of this table; the
 reference's own ids (F1, T2, …) do as well. Two keys fit every fault: `times`, how often it happens before it
-is over, and `skip`, how often it does not before it begins; both count for each way of writing it.
+is over, and `skip`, how often it does not before it begins; both count for each way of writing it. A fault that cannot
+happen to a request's skin is a 400 where the request asks for it, and passes over it where a script does.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..shapes import Refusal
+from ..refusals import named as refusals
+from ..shapes import Refusal, Skin
 from . import answers, before, connection, events
 from .fault import Fault
 
@@ -55,6 +57,21 @@ def from_slug(slug: str, since: float = 0.0) -> Chosen | None:
     if not slug.startswith(PREFIX) or slug == FINE:
         return None
     return _one(slug.removeprefix(PREFIX), ":", since)
+
+
+def fitting(chosen: Chosen, skin: Skin) -> Chosen:
+    """The fault as it happens to this skin's requests. Raises Refusal (400) where it cannot.
+
+    What breaks a token limit is no error of the Responses API: after it the answer is `incomplete` (wire reference, 6.5).
+    """
+    if skin not in chosen.fault.skins:
+        raise _refused(f"The fault {chosen.fault.name} fits {', '.join(chosen.fault.skins)}; not {skin}.")
+    row = refusals.ROWS.get(str(chosen.params.get("name", "")))
+    if skin == "responses" and row is not None and row.error_type in refusals.LENGTHS:
+        length = _TABLE["length"]
+        kept = {key: value for key, value in chosen.params.items() if key in length.params | ALWAYS}
+        return Chosen(length, {"tokens": 0} | kept, chosen.text, chosen.since)
+    return chosen
 
 
 PROVIDERS = ("Simulated", "Simulated Two", "Simulated Three")
@@ -136,6 +153,7 @@ def listed() -> list[dict[str, Any]]:
             "summary": row.summary,
             "rows": row.rows,
             "params": row.params,
+            "skins": list(row.skins),
             "model": PREFIX + row.name,
             "stages": [stage for stage in _STAGES if getattr(row, stage) is not None],
         }

@@ -249,14 +249,15 @@ def _within(figure: Figure, limits: dict[str, Decimal], now: float) -> Test:
 
 
 def select(known: Known, query: Mapping[str, str], now: float) -> list[Model]:
-    """The models that a query asks for, in its order. Gone and expired ones are never among them."""
+    """The models that a query asks for, in its order. Gone, expired and unlisted ones are never among them."""
     asked = {"output_modalities": "text", **{name: text for name, text in query.items() if text != ""}}
     tests = [make(asked[name]) for name, make in FILTERS.items() if name in asked]
     tests += _bounds(asked, now)
     rows = [
         model
         for model in known.models
-        if not model.gone
+        if model.is_listed
+        and not model.gone
         and not expired(model, now)
         and all(test(model, known.facts(model)) for test in tests)
     ]

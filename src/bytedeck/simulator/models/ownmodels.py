@@ -1,4 +1,7 @@
-"""The rows `sim/…` of the catalogue: a plain model to which nothing happens, and one for each fault."""
+"""The rows `sim/…` of the catalogue: a plain model to which nothing happens, and one for each fault.
+
+They answer like any other, but no list of models shows them: OpenRouter has none of them.
+"""
 
 from __future__ import annotations
 
@@ -31,4 +34,6 @@ def _own(base: Model, slug: str, summary: str) -> Model:
     name = f"Simulator: {slug.removeprefix(faults.PREFIX)}"
     shown = base.shown | {"id": slug, "canonical_slug": slug, "name": name, "description": summary}
     shown = shown | {"links": {"details": f"/api/v1/models/{slug}/endpoints"}, "hugging_face_id": None}
-    return replace(base, id=slug, canonical=slug, name=name, shown=shown, providers=faults.PROVIDERS)
+    return replace(
+        base, id=slug, canonical=slug, name=name, shown=shown, providers=faults.PROVIDERS, is_listed=False
+    )

@@ -1,6 +1,7 @@
 """The bank: who may ask, what it may cost, what was charged, and the record of it.
 
-The only place where an amount changes. Every moment is given (`now`), every amount exact.
+The only place where an amount changes. Every moment is given (`now`), every amount exact. The ledger is whole, so
+that it can be proven equal to another: it grows by one or two kilobytes a generation, until the world is reset.
 """
 
 from __future__ import annotations

@@ -34,7 +34,6 @@ _ANTHROPIC: dict[str, str] = {
 
 _RESPONSES: dict[str, str] = {
     "rate_limit_exceeded": "rate_limit_exceeded",
-    "context_length_exceeded": "invalid_prompt",
     "invalid_request": "invalid_prompt",
     "content_policy_violation": "image_content_policy_violation",
 }
@@ -112,7 +111,8 @@ def event(
         return _responses_event(refusal, id, model, created, shape, sequence)
     if skin == "messages":
         return _messages_event(refusal, shape)
-    return _data(_chunk(refusal, id, model, created, provider, shape, user_id))
+    kind = "text_completion" if skin == "completions" else "chat.completion.chunk"
+    return _data(_chunk(refusal, id, model, created, provider, shape, user_id, kind))
 
 
 def failed_response(
@@ -158,20 +158,22 @@ def _chunk(
     provider: str,
     shape: Shape,
     user_id: str | None,
+    kind: str,
 ) -> dict[str, Any]:
     error = public_error(refusal)
     if shape == "F2":
         return {"error": error, "user_id": user_id}
+    said = {"text": ""} if kind == "text_completion" else {"delta": {"role": "assistant", "content": ""}}
     choice = {
         "index": 0,
-        "delta": {"role": "assistant", "content": ""},
+        **said,
         "finish_reason": "error",
         "native_finish_reason": "MALFORMED_FUNCTION_CALL" if shape == "F4" else "error",
         "logprobs": None,
     }
     chunk: dict[str, Any] = {
         "id": generation,
-        "object": "chat.completion.chunk",
+        "object": kind,
         "created": created,
         "model": model,
         "provider": provider,

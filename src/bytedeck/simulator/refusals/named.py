@@ -12,9 +12,23 @@ from ..shapes import Refusal
 from .envelopes import PAGE, envelope, event, failed_response, public_error
 from .rows import DEFAULTS, RETRYABLE, ROWS, Row
 
-__all__ = ["NAMES", "ROWS", "envelope", "event", "failed_response", "invalid", "make", "public_error"]
+__all__ = [
+    "LENGTHS",
+    "NAMES",
+    "ROWS",
+    "envelope",
+    "event",
+    "failed_response",
+    "invalid",
+    "make",
+    "public_error",
+]
 
 NAMES: tuple[str, ...] = tuple(ROWS)
+LENGTHS = frozenset(
+    {"context_length_exceeded", "max_tokens_exceeded", "token_limit_exceeded", "string_too_long"}
+)
+"""Error types that the Responses API tells as a success with `length` (wire reference, 6.5)."""
 _DOCS = "https://openrouter.ai/docs/errors#"
 _LISTED = ("affected_providers", "excluded_by", "fallback_models")
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import threading
 import urllib.error
 import urllib.request
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,14 +25,16 @@ _MOST_BYTES = 4 * 1024 * 1024
 _PASSED = ("temperature", "top_p", "seed", "stop")
 
 
-async def spoken(settings: Settings, call: Call, answer: Answer) -> Answer:
+async def spoken(
+    settings: Settings, call: Call, answer: Answer, left: Callable[[], Awaitable[None]]
+) -> Answer:
     """The answer with the other server's words, where it has any of its own to be replaced.
 
-    Raises Refusal (502) where that server does not answer.
+    Raises Refusal (502) where that server does not answer, or not before the client has `left`.
     """
     if not any(piece.kind == "content" for piece in answer.pieces) or call.response_format:
         return answer
-    text = await asyncio.to_thread(_ask, settings, _body(settings, call))
+    text = await _unless(left, settings, _body(settings, call))
     pieces = tuple(Piece("content", token, 1) for token in words.split(text))
     others = [piece for piece in answer.pieces if piece.kind not in ("content", "annotation")]
     first = [piece for piece in others if piece.kind in ("reasoning", "details")]
@@ -37,6 +42,46 @@ async def spoken(settings: Settings, call: Call, answer: Answer) -> Answer:
     whole = (*first, *pieces, *last)
     counts = replace(answer.counts, completion=sum(piece.tokens for piece in whole))
     return replace(answer, pieces=whole, counts=counts)
+
+
+async def _unless(left: Callable[[], Awaitable[None]], settings: Settings, body: bytes) -> str:
+    """What the server says. A thread of its own that nobody waits for: neither a client that left nor the program's end."""
+    loop = asyncio.get_running_loop()
+    said: asyncio.Future[str] = loop.create_future()
+
+    def ask() -> None:
+        try:
+            text = _ask(settings, body)
+        except Refusal as exc:
+            _tell(loop, said, exc)
+        else:
+            _tell(loop, said, text)
+
+    threading.Thread(target=ask, name="borrowed words", daemon=True).start()
+    gone = asyncio.ensure_future(left())
+    try:
+        await asyncio.wait((said, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+    if not said.done():
+        said.cancel()
+        raise _silent(settings.words_from)
+    return said.result()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, said: asyncio.Future[str], told: str | Refusal) -> None:
+    """From the thread: give the loop what came, if anybody still waits for it."""
+
+    def give() -> None:
+        if said.done():
+            return
+        if isinstance(told, Refusal):
+            said.set_exception(told)
+        else:
+            said.set_result(told)
+
+    with contextlib.suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(give)
 
 
 def _body(settings: Settings, call: Call) -> bytes:
@@ -72,7 +117,10 @@ def _ask(settings: Settings, body: bytes) -> str:
         with opener.open(request, timeout=_SECONDS) as reply:
             told = json.loads(reply.read(_MOST_BYTES))
         return str(told["choices"][0]["message"]["content"] or "")
-    except (OSError, ValueError, LookupError, TypeError, urllib.error.HTTPError) as exc:
+    except urllib.error.HTTPError as exc:
+        exc.close()
+        raise _silent(url) from exc
+    except (OSError, ValueError, LookupError, TypeError) as exc:
         raise _silent(url) from exc
 
 

@@ -25,7 +25,16 @@ _ATTEMPTS = 24
 _ENDLESS = 3
 """Attempts after which a schema that never ends is given up."""
 _DEPTH = 6
-_KNOWN = ("https://json-schema.org/", "http://json-schema.org/")
+_KNOWN = frozenset(
+    {
+        "https://json-schema.org/draft/2020-12/schema",
+        "https://json-schema.org/draft/2019-09/schema",
+        "http://json-schema.org/draft-07/schema",
+        "http://json-schema.org/draft-06/schema",
+        "http://json-schema.org/draft-04/schema",
+    }
+)
+"""The drafts that the validator has with it; any other `$schema` it would fetch."""
 _DEEPEST = 40
 # Bounds for schemas that ask for gigabytes or never end.
 _VALUES = 4_000
@@ -59,8 +68,7 @@ def sample(schema: Any, *seed: object) -> Any:
     """A value that the schema accepts; the same for the same seed. `{}` for what is no schema."""
     if not isinstance(schema, dict):
         return {}
-    if not str(schema.get("$schema", _KNOWN[0])).startswith(_KNOWN):
-        schema = {key: part for key, part in schema.items() if key != "$schema"}  # else it would be fetched
+    schema = _local(schema)
     is_schema, accepts = _judge(msgspec.json.encode(schema))
     value: Any = {}
     for attempt in range(_ATTEMPTS if is_schema else 0):
@@ -74,6 +82,17 @@ def sample(schema: Any, *seed: object) -> Any:
         if accepts is None or accepts.is_valid(value):
             break
     return value
+
+
+def _local(schema: Any) -> Any:
+    """The schema without the drafts that nobody knows, at any depth."""
+    if isinstance(schema, list):
+        return [_local(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    draft = schema.get("$schema")  # a property of this name is no text
+    foreign = isinstance(draft, str) and draft.rstrip("#") not in _KNOWN
+    return {key: _local(part) for key, part in schema.items() if not (foreign and key == "$schema")}
 
 
 @lru_cache(maxsize=256)

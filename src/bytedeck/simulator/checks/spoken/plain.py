@@ -1,4 +1,4 @@
-"""Bodies of chat completions, embeddings and rerank, as the fields of a `Call`; and what the skins share.
+"""Bodies of chat completions, old completions, embeddings and rerank, as the fields of a `Call`; and what the skins share.
 
 Types were checked before: what is read here may be trusted to have the described form.
 """
@@ -28,6 +28,19 @@ def fields(body: dict[str, Any]) -> dict[str, Any]:
         "stop": _stop(body.get("stop")),
         "seed": whole(body.get("seed")),
         "modalities": tuple(body.get("modalities") or ("text",)),
+    }
+
+
+def legacy(body: dict[str, Any]) -> dict[str, Any]:
+    """A body of the old completions: its prompt is a person's one message; there are no tools."""
+    most = body.get("max_completion_tokens")
+    return {
+        **common(body),
+        "messages": ({"role": "user", "content": body["prompt"]},),
+        "max_tokens": whole(body.get("max_tokens") if most is None else most),
+        "reasoning": _reasoning(body),
+        "stop": _stop(body.get("stop")),
+        "seed": whole(body.get("seed")),
     }
 
 

@@ -29,8 +29,8 @@ def body(sent: Sent) -> bytes:
         "native_finish_reason": answer.native_finish_reason,
         "message": _message(sent),
     }
-    told = _head(sent, "chat.completion") | {"choices": [choice], "usage": usage(sent)} | _tier(sent)
-    return parts.encode(told | _metadata(sent))
+    told = head(sent, "chat.completion") | {"choices": [choice], "usage": usage(sent)}
+    return parts.encode(told | tail(sent))
 
 
 def usage(sent: Sent) -> dict[str, Any]:
@@ -65,16 +65,16 @@ def usage(sent: Sent) -> dict[str, Any]:
 
 def events(sent: Sent, usage_form: Usage = "bare") -> Iterator[Event]:
     """The stream: role, deltas, finish, usage, `[DONE]`."""
-    head = parts.encode(_head(sent, "chat.completion.chunk") | _tier(sent))[:-1]
-    before = b"data: " + head + b',"choices":[{"index":0,"delta":'
+    start = parts.encode(head(sent, "chat.completion.chunk") | _tier(sent))[:-1]
+    before = b"data: " + start + b',"choices":[{"index":0,"delta":'
     after = b',"finish_reason":null,"native_finish_reason":null,"logprobs":null}]}\n\n'
     yield Event(before + b'{"role":"assistant","content":""}' + after, kind="open")
     waiting = yield from _deltas(sent, before, after)
     finish = _finish(sent)
-    yield Event(b"data: " + head + b',"choices":[' + finish + b"]}\n\n", waiting, "finish")
+    yield Event(b"data: " + start + b',"choices":[' + finish + b"]}\n\n", waiting, "finish")
     choices = b"[" + finish + b"]" if usage_form == "double" else b"[]"
     told = parts.encode({"usage": usage(sent)} | _metadata(sent))[1:]
-    yield Event(b"data: " + head + b',"choices":' + choices + b"," + told + b"\n\n", kind="usage")
+    yield Event(b"data: " + start + b',"choices":' + choices + b"," + told + b"\n\n", kind="usage")
     yield DONE
 
 
@@ -146,7 +146,8 @@ def _finish(sent: Sent) -> bytes:
     return parts.encode(told)
 
 
-def _head(sent: Sent, kind: str) -> dict[str, Any]:
+def head(sent: Sent, kind: str) -> dict[str, Any]:
+    """What a body and every chunk begin with."""
     return {
         "id": sent.id,
         "object": kind,
@@ -155,6 +156,11 @@ def _head(sent: Sent, kind: str) -> dict[str, Any]:
         "provider": sent.provider,
         "system_fingerprint": None,
     }
+
+
+def tail(sent: Sent) -> dict[str, Any]:
+    """What stands beside the usage: the tier that served, and the routing where it was asked for."""
+    return _tier(sent) | _metadata(sent)
 
 
 def _tier(sent: Sent) -> dict[str, Any]:

@@ -52,11 +52,11 @@ def annotation(note: Mapping[str, Any]) -> dict[str, Any]:
 
 def _call(block: Block, mark: str, status: str) -> dict[str, Any]:
     told = block.opening
+    named = {name: told[key] for key, name in (("id", "call_id"), ("name", "name")) if key in told}
     return {
         "id": mark,
         "type": "function_call",
-        "call_id": told.get("id", ""),
-        "name": told.get("name", ""),
+        **named,  # a damaged answer may lack one of them
         "arguments": "" if status == "in_progress" else block.text,
         "status": status,
     }

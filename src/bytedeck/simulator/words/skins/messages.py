@@ -15,11 +15,12 @@ from ...shapes import Event, Piece, Sent
 from . import parts
 from .blocks import Block, blocks
 
-_STOP: Mapping[str, str] = {
+_STOP: Mapping[str, str | None] = {
     "stop": "end_turn",
     "length": "max_tokens",
     "tool_calls": "tool_use",
     "content_filter": "refusal",
+    "error": None,
 }
 
 
@@ -117,7 +118,10 @@ def _empty(block: Block) -> dict[str, Any]:
         return {"type": "thinking", "thinking": "", "signature": ""}
     if block.kind == "call":
         told = block.opening
-        return {"type": "tool_use", "id": told.get("id", ""), "name": told.get("name", ""), "input": {}}
+        named: dict[str, Any] = {
+            key: told[key] for key in ("id", "name") if key in told
+        }  # one may be damaged
+        return {"type": "tool_use", **named, "input": {}}
     return {"type": "text", "text": "", "citations": None}
 
 
@@ -164,7 +168,8 @@ def _message(sent: Sent) -> dict[str, Any]:
 
 def _ending(sent: Sent) -> dict[str, Any]:
     answer = sent.answer
-    reason = "stop_sequence" if answer.stop_sequence else _STOP.get(answer.finish_reason)
+    finish = answer.finish_reason
+    reason = "stop_sequence" if answer.stop_sequence else _STOP.get(finish, finish) or None
     refused = any(piece.kind == "refusal" for piece in answer.pieces)
     return {
         "stop_reason": "refusal" if refused else reason,

@@ -11,15 +11,13 @@ from typing import Any
 
 import msgspec
 
+from ...money.digits import plain
 from ...shapes import Answer, Bill, Piece, Sent
 
 
 def number(value: Decimal) -> msgspec.Raw:
     """A decimal as JSON: every digit that counts, no exponent."""
-    text = format(value, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return msgspec.Raw(text.encode())
+    return msgspec.Raw(plain(value).encode())
 
 
 _encoder = msgspec.json.Encoder()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ..shapes import Event, Sent
-from .skins import chat, messages, responses
+from ...shapes import Event, Sent
+from . import chat, completions, messages, responses
 
 _BODIES: dict[str, Callable[[Sent], bytes]] = {
     "chat": chat.body,
+    "completions": completions.body,
     "responses": responses.body,
     "messages": messages.body,
 }
@@ -16,6 +17,11 @@ _EVENTS: dict[str, Callable[[Sent], Iterator[Event]]] = {
     "responses": responses.events,
     "messages": messages.events,
 }
+_CHUNKS: dict[str, Callable[[Sent, chat.Usage], Iterator[Event]]] = {
+    "chat": chat.events,
+    "completions": completions.events,
+}
+"""Skins with two ways to tell a stream's usage."""
 
 
 def body(sent: Sent) -> bytes:
@@ -24,7 +30,7 @@ def body(sent: Sent) -> bytes:
 
 
 def events(sent: Sent, usage: str) -> Iterator[Event]:
-    """The answer as a stream; only that of chat has two ways to tell its usage."""
-    if sent.call.skin == "chat":
-        return chat.events(sent, "double" if usage == "double" else "bare")
+    """The answer as a stream, its usage told as "bare" or "double" where the skin has both."""
+    if (chunks := _CHUNKS.get(sent.call.skin)) is not None:
+        return chunks(sent, "double" if usage == "double" else "bare")
     return _EVENTS[sent.call.skin](sent)

@@ -12,7 +12,7 @@ from ..request import Request
 from ..shapes import Refusal
 from ..words import language as words
 from ..world import World
-from . import market, pages
+from . import account, market
 
 _ACCOUNT = "sim"
 """Who consents at /auth."""
@@ -61,19 +61,19 @@ def _endpoints(world: World, request: Request) -> Any:
 
 
 def _own_key(world: World, request: Request) -> Any:
-    return pages.key(world.bank, world.limits, _key(world, request), request.now)
+    return account.key(world.bank, world.limits, _key(world, request), request.now)
 
 
 def _credits(world: World, request: Request) -> Any:
-    return pages.credits(world.bank, _key(world, request))
+    return account.credits(world.bank, _key(world, request))
 
 
 def _generation(world: World, request: Request) -> Any:
-    return pages.generation(world.bank, _key(world, request), request.query.get("id"), request.now)
+    return account.generation(world.bank, _key(world, request), request.query.get("id"), request.now)
 
 
 def _providers(world: World, request: Request) -> Any:
-    return pages.providers(world.catalogue)
+    return {"data": world.catalogue.providers}
 
 
 def _counted(world: World, request: Request) -> None:

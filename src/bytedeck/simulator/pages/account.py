@@ -1,4 +1,4 @@
-"""The small data endpoints: who am I, what is left, what did it cost, who serves. Functions that return the body.
+"""The pages about one's own key and money: who am I, what is left, what did it cost. Functions that return the body.
 
 Money is left as Decimal: `digits.encode` makes plain numbers of it.
 """
@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from ..models.catalogue import Catalogue
 from ..money.accounts import Budget, Key
 from ..money.bank import Bank
 from ..money.limits import Limits
@@ -100,8 +99,3 @@ def generation(bank: Bank, mine: Key, id: str | None, now: float) -> dict[str, A
     if not id:
         raise refusals.invalid("id is required")
     return bank.generation(mine, id, now)
-
-
-def providers(catalogue: Catalogue) -> dict[str, Any]:
-    """GET /providers."""
-    return {"data": catalogue.providers}

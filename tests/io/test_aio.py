@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import gc
 import socket
+import ssl
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -249,3 +252,210 @@ class _Names:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, found: Any) -> None:
         self.create_task, self.sock_connect, self.getaddrinfo = loop.create_task, loop.sock_connect, found
+
+
+CERTS = Path(__file__).parent.parent / "certs"
+
+
+def serve_letters(server: socket.socket, tls: ssl.SSLContext | None, size: int) -> None:
+    """Answers each request with `size` times the letter that is its body."""
+
+    def serve(client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client:
+            stream = tls.wrap_socket(client, server_side=True) if tls is not None else client
+            with stream:
+                while asked := stream.recv(65536):
+                    stream.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+                    for _ in range(size // 10_000):
+                        stream.sendall(b"2710\r\n" + asked[-1:] * 10_000 + b"\r\n")
+                    stream.sendall(b"0\r\n\r\n")
+
+    with contextlib.suppress(OSError):
+        while True:
+            threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+
+
+@pytest.mark.parametrize("kind", ["http", "https"])
+def test_streams_do_not_mix(run: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Connections share one buffer to read into; each gets its own bytes, also behind TLS, and again on reuse."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTS / "ca.pem"))
+    tls = None
+    if kind == "https":
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(CERTS / "server.pem")
+
+    async def letter(wire: AsyncHttpWire, name: bytes) -> None:
+        body = await ask(wire, Request(route="openrouter", path="/x", body=name))
+        assert body == name * 2_000_000
+
+    async def work(url: str) -> None:
+        wire = wire_to(url)
+        for _ in range(2):
+            await asyncio.gather(*(letter(wire, bytes((97 + number,))) for number in range(8)))
+        await wire.aclose()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve_letters, args=(server, tls, 2_000_000))
+        thread.start()
+        run(work(f"{kind}://localhost:{server.getsockname()[1]}"))
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_an_end_that_the_loop_has_not_seen(run: Callable[[Any], Any]) -> None:
+    """A server that closes, or speaks, while the loop is busy: the next request takes another connection."""
+    hi = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
+
+    def serve(server: socket.socket) -> None:
+        for after in (b"", b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil", b""):
+            client, _ = server.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(hi)
+                time.sleep(0.1)
+                if after:
+                    client.sendall(after)
+                    with contextlib.suppress(ConnectionError):  # it was closed with these words unread
+                        client.recv(65536)
+
+    async def work(url: str) -> None:
+        wire = wire_to(url)
+        for _ in range(3):
+            assert await ask(wire) == b"hi"
+            time.sleep(0.2)  # noqa: ASYNC251 - somebody computes something
+        await wire.aclose()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        run(work(f"http://127.0.0.1:{server.getsockname()[1]}"))
+        thread.join()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_stream_that_ends_on_another_thread(
+    run: Callable[[Any], Any], upstream: Upstream, whole: bool
+) -> None:
+    """A garbage collection may run on any thread: what it closes is closed on the loop, and soon."""
+
+    async def work() -> None:
+        asyncio.get_running_loop().set_debug(True)
+        wire = wire_to(upstream.url)
+        line = wire.line(POST)
+        await line.open()
+        assert await line.read()
+        closing = threading.Thread(target=line.close, args=(whole,))
+        closing.start()
+        closing.join()
+        await asyncio.sleep(0.1)
+        assert len(wire._alive) == 0
+        await wire.aclose()
+
+    upstream.script(words().cut(50, Hang()))
+    run(work())
+
+
+def test_a_dropped_answers_timer_on_another_thread(run: Callable[[Any], Any], upstream: Upstream) -> None:
+    """So is the timer of an answer that nobody reads to its end."""
+
+    async def work() -> None:
+        asyncio.get_running_loop().set_debug(True)
+        hub = AsyncHub(api_key=CANARY, base_url=upstream.url, database_url="memory:")
+        stream = hub.stream("hi", model="openai/gpt-4o-mini")
+        async for _ in stream:
+            break
+        held = [stream]
+        del stream
+        dropping = threading.Thread(target=held.clear)
+        dropping.start()
+        dropping.join()
+        gc.collect()
+        await asyncio.sleep(0.05)
+        assert hub.house.store.rows()[0].outcome == "abandoned"
+        await hub.aclose()
+
+    upstream.script(words("one two three four five").paced(0.05))
+    with pytest.warns(ResourceWarning):
+        run(work())
+
+
+def test_closing_a_line_after_its_loop(run: Callable[[Any], Any], upstream: Upstream) -> None:
+    """A loop that was closed without looking after its generators: a line may still be closed."""
+    made: list[Any] = []
+
+    async def begin() -> None:
+        line = wire_to(upstream.url).line(POST)
+        await line.open()
+        made.append(line)
+
+    upstream.script(words().cut(50, Hang()))
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin())
+    loop.close()
+    made[0].close(True)
+    with warnings.catch_warnings():  # asyncio's, of a transport whose loop is gone
+        warnings.simplefilter("ignore", ResourceWarning)
+        made.clear()
+        gc.collect()
+
+
+def test_closing_the_wire_under_a_reader(run: Callable[[Any], Any]) -> None:
+    """Whoever reads then is told that the connection ended, be the reading paused or not."""
+
+    def serve(server: socket.socket) -> None:
+        client, _ = server.accept()
+        with contextlib.suppress(OSError), client:
+            client.recv(65536)
+            client.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\n" + b"x" * 8_000_000)
+
+    async def work(url: str) -> None:
+        wire = wire_to(url)
+        line = wire.line(POST)
+        await line.open()
+        await asyncio.sleep(0.1)
+        await wire.aclose()
+        with pytest.raises(WireError):
+            await _read_all(line)
+        line.close(False)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        run(work(f"http://127.0.0.1:{server.getsockname()[1]}"))
+        thread.join()
+
+
+async def _read_all(line: Any) -> None:
+    while await line.read():
+        pass
+
+
+def test_nothing_grows(run: Callable[[Any], Any], upstream: Upstream) -> None:
+    """Five hundred answers, on kept connections and closed ones, leave nothing, and little for the collector."""
+
+    async def work() -> None:
+        wire = wire_to(upstream.url)
+
+        async def some(number: int) -> None:
+            for _ in range(number):
+                await ask(wire)
+                line = wire.line(POST)
+                await line.open()
+                line.close(False)
+
+        def ours() -> int:
+            return sum(str(type(one).__module__).startswith("bytedeck.io") for one in gc.get_objects())
+
+        await some(20)
+        gc.collect()
+        before = ours()
+        gc.disable()
+        try:
+            await some(230)
+            await asyncio.sleep(0.01)
+            assert ours() - before < 20
+        finally:
+            gc.enable()
+        await wire.aclose()
+
+    run(work())

@@ -312,3 +312,21 @@ def test_five_megabytes_in_small_reads() -> None:
     assert len(got.body) == len(body)
     assert got.reusable
     assert time.process_time() - began < 5.0  # of which most is this test's own adding up
+
+
+def test_hints_without_end() -> None:
+    """A server that only ever hints is refused at the size of a head."""
+    response = Response("POST")
+    with pytest.raises(Malformed, match="larger than"):
+        response.feed(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" * 10_000)
+
+
+def test_after_a_fault_nothing_is_read() -> None:
+    """What follows garbage does not make a good end of it."""
+    response = Response("POST")
+    response.feed(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\nzz\r\n")
+    assert response.take() == b"hi"
+    for more in (b"\r\n0\r\n\r\n", b"0\r\n\r\n"):
+        with pytest.raises(Malformed):
+            response.feed(more)
+    assert not response.reusable

@@ -341,6 +341,13 @@ def test_tls_through_a_proxy(
         ({"https_proxy": "http://p:1", "no_proxy": "openrouter.ai"}, "https://openrouter.ai/api/v1", None),
         ({"https_proxy": "http://p:1", "no_proxy": "*"}, "https://openrouter.ai/api/v1", None),
         ({"http_proxy": "http://p:1"}, "https://openrouter.ai/api/v1", None),
+        ({"https_proxy": "HTTP://p:1"}, "https://openrouter.ai/api/v1", "HTTP://p:1"),
+        ({"all_proxy": "http://p:1", "no_proxy": "::1"}, "http://[::1]:8080/v1", None),
+        ({"all_proxy": "http://p:1", "no_proxy": "[::1]"}, "http://[::1]:8080/v1", None),
+        ({"all_proxy": "http://p:1", "no_proxy": ".openrouter.ai"}, "https://eu.openrouter.ai/api/v1", None),
+        ({"all_proxy": "http://p:1", "no_proxy": "openrouter.ai"}, "https://OpenRouter.AI/api/v1", None),
+        ({"all_proxy": "http://p:1", "no_proxy": "openrouter.ai:8443"}, "https://openrouter.ai/v1", "http://p:1"),
+        ({"all_proxy": "http://p:1", "no_proxy": "router.ai"}, "https://openrouter.ai/v1", "http://p:1"),
     ],
 )  # fmt: skip
 def test_which_proxy(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import socket
 import struct
 import subprocess
@@ -334,3 +335,100 @@ def test_plain_http_needs_no_tls() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("packed", ["bomb", "cut", "more"])
+def test_compressed_answers_that_are_no_good(
+    make: Callable[[str], Any], serve: Callable[..., Server], packed: str
+) -> None:
+    """One that would fill the memory, one that ends too early, and one with something behind it."""
+    body = {
+        "bomb": gzip.compress(bytes(100_000_000)),
+        "cut": gzip.compress(b"hi" * 1000)[:-5],
+        "more": gzip.compress(b"hi") + b"more",
+    }[packed]
+    answer = OK + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    pieces: list[bytes] = []
+    with pytest.raises(WireError) as caught:
+        make(serve(says(answer)).url).ask(each=pieces.append, within=10.0)
+    assert caught.value.phase == "body"
+    assert max(map(len, pieces), default=0) < 20_000_000
+
+
+def test_an_answer_without_a_body_may_call_itself_compressed(
+    make: Callable[[str], Any], serve: Callable[..., Server]
+) -> None:
+    """As some servers do for every answer."""
+    answer = OK + b"content-encoding: gzip\r\ncontent-length: 0\r\n\r\n"
+    assert make(serve(says(answer)).url).ask()[2] == b""
+
+
+def test_garbage_after_what_was_enough(make: Callable[[str], Any], serve: Callable[..., Server]) -> None:
+    """Whoever has read enough does not see that garbage follows; its connection is not used again all the same."""
+
+    def script(client: socket.socket) -> None:
+        client.recv(65536)
+        client.sendall(OK + b"transfer-encoding: chunked\r\n\r\n2\r\nhi\r\nzz\r\n")
+        time.sleep(0.02)
+        client.sendall(b"\r\n0\r\n\r\n")
+        says(HI)(client)
+
+    server = serve(script, says(HI))
+    wire = make(server.url)
+    assert wire.ask(enough=2)[2] == b"hi"
+    wire.rest(0.1)
+    assert wire.ask()[2] == b"hi"
+    assert server.connections == 2
+
+
+def test_a_refusal_by_a_server_that_reads_no_more(
+    make: Callable[[str], Any], serve: Callable[..., Server]
+) -> None:
+    """It answers in the midst of a large body, and neither reads on nor hangs up: the answer is heard at once."""
+
+    def refuse(client: socket.socket) -> None:
+        client.recv(4096)
+        client.sendall(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno")
+        gone.wait(5)
+
+    gone = threading.Event()
+    server = serve(refuse, says(HI))
+    wire = make(server.url)
+    large = Request(route="openrouter", path="/x", body=b"x" * 30_000_000)
+    try:
+        assert wire.ask(large)[::2] == (413, b"no")
+        assert wire.ask()[2] == b"hi"
+    finally:
+        gone.set()
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("proxy", ["http://user:SEKRET/x@127.0.0.1:1", "user:SEK/RET@127.0.0.1:1",
+                                   "http://user:SEKRET@[::1", "http://user:SEKRET#x@127.0.0.1:1"])  # fmt: skip
+def test_a_proxy_whose_password_was_not_escaped(
+    make: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    """Is no address; and what of the password got into its other parts is not told."""
+    monkeypatch.setenv("https_proxy", proxy)
+    with pytest.raises(WireError, match="proxy") as caught:
+        make("https://openrouter.invalid/api/v1").ask()
+    assert caught.value.phase == "connect"
+    assert "SEK" not in str(caught.value)
+
+
+def test_addresses_of_no_use_come_first(
+    make: Callable[[str], Any], upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kind that this machine lacks, and one that never answers, leave time for the one that does."""
+    with blackhole() as url:
+        kind, silent = (socket.SOCK_STREAM, 6, ""), ("127.0.0.1", int(url.split(":")[2].split("/")[0]))
+        found = [(99, *kind, ()), (socket.AF_INET, *kind, silent),
+                 (socket.AF_INET, *kind, ("127.0.0.1", upstream.port))]  # fmt: skip
+        look = socket.getaddrinfo
+
+        def names(host: str, *more: Any, **options: Any) -> Any:
+            return list(found) if host == "somewhere.invalid" else look(host, *more, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", names)
+        answer = make(f"http://somewhere.invalid:{upstream.port}/api/v1").ask(POST)
+        assert answer[0] == 200

@@ -41,6 +41,7 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         super().__init__(flow, store, wire)
         self._sleep = sleep
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._waiter: asyncio.Task[object] | None = None
         self._until = 0.0
         self._late = False
@@ -169,9 +170,14 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         self._timer = self._loop.call_at(until, _ring, weakref.ref(self))
 
     def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        timer, self._timer = self._timer, None
+        if timer is None:
+            return
+        if threading.get_ident() == self._thread:
+            timer.cancel()
+        else:  # dropped by a garbage collection there
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(timer.cancel)
 
     def ring(self) -> None:
         """The timer rang: cancel the wait if its moment has really passed."""

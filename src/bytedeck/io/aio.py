@@ -7,8 +7,11 @@ the reader's task, at the reader's pace.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import select
 import socket
+import threading
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +43,9 @@ class _Connection(asyncio.BufferedProtocol):
         self.loop = loop
         self._alive = alive
         self._buffer = buffer
+        self._thread = threading.get_ident()
         self._transport: Any = None
+        self._poll = select.poll()
         self._came: list[bytes] = []
         self._unread = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -52,6 +57,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        self._poll.register(transport.get_extra_info("socket"), select.POLLIN)
         self._alive.add(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -96,7 +102,7 @@ class _Connection(asyncio.BufferedProtocol):
                     self._waiter = None
             if not self._came:
                 if self._why is not None:
-                    raise self._why
+                    raise ConnectionError(str(self._why) or type(self._why).__name__) from self._why
                 return b""
         return self.take()
 
@@ -113,12 +119,25 @@ class _Connection(asyncio.BufferedProtocol):
         """Whether nothing is under way in either direction."""
         return not (self._came or self.is_over or self._transport.get_write_buffer_size())
 
+    def is_stale(self) -> bool:
+        """Whether an idle connection has something to say that the loop has not seen yet: mostly its end."""
+        return bool(self._poll.poll(0))
+
+    def is_here(self) -> bool:
+        """Whether this is its loop's thread, and the loop is not closed. A stream that was dropped may outlive
+        it, or be dropped by a garbage collection on another thread."""
+        return threading.get_ident() == self._thread and not self.loop.is_closed()
+
     def abort(self) -> None:
+        self.is_over = True
         pool, self.pool = self.pool, None
         if pool is not None and self in pool:
             pool.remove(self)
-        if not self.loop.is_closed():  # a stream that was dropped may outlive it
+        if self.is_here():
             self._transport.abort()
+        else:
+            with contextlib.suppress(RuntimeError):  # closed
+                self.loop.call_soon_threadsafe(self._transport.abort)
 
     async def tunnel(self, place: Place, tls: ssl.SSLContext) -> None:
         """Ask the proxy for a way through, and speak TLS to the server behind it."""
@@ -166,7 +185,7 @@ class AsyncHttpWire:
         while pool:
             connection = pool.pop()
             connection.pool = None
-            if connection.loop.time() - connection.idle_since < KEEPALIVE:
+            if connection.loop.time() - connection.idle_since < KEEPALIVE and not connection.is_stale():
                 return connection
             connection.abort()
         return None
@@ -284,6 +303,7 @@ class AsyncHttpLine:
                     if data := self._inflate(piece):
                         return data
                 elif response.ended:
+                    self._inflate.end()
                     return b""
                 else:
                     await _read_on(connection, response)
@@ -298,7 +318,7 @@ class AsyncHttpLine:
         response = self._response
         if connection is None:
             return
-        if not whole or connection.is_over:
+        if not whole or connection.is_over or not connection.is_here():
             connection.abort()
             return
         try:

@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..types import Request
 from .http1 import Malformed, Response
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import ssl
 
 READ_SIZE = 64 * 1024
+# What is sent before anybody looks whether the answer is there already. Most requests are smaller.
+SEND_SIZE = 64 * 1024
 _LONGEST = 86_400.0  # what a socket's timeout can hold
 MOST_IDLE = 64
 KEEPALIVE = 60.0
@@ -40,15 +42,43 @@ class _Connection:
         self.is_torn = False
         """A request on it was not sent to its end."""
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, response: Response) -> None:
+        """Send a request; a large one only until it is refused."""
         view = memoryview(data)
+        is_large = len(data) > SEND_SIZE
         while view:
-            self._sock.settimeout(_left(self.until))
-            view = view[self._sock.send(view) :]
+            if is_large and self._is_refused(response):
+                self.is_torn = True
+                return
+            self._sock.settimeout(0.0 if is_large else _left(self.until))
+            try:
+                view = view[self._sock.send(view[:SEND_SIZE]) :]
+            except OSError as exc:
+                if not (is_large and _would_wait(exc)):
+                    raise
 
-    def read_on(self, response: Response) -> None:
+    def _is_refused(self, response: Response) -> bool:
+        """Wait until more may be sent, and read what comes meanwhile: whether it is a refusal."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLOUT if response.opened else select.POLLIN | select.POLLOUT)
+        while True:
+            found = poll.poll(_left(self.until) * 1000)
+            events = found[0][1] if found else 0
+            if events & select.POLLIN:
+                self._sock.settimeout(0.0)
+                try:
+                    self.read_on(response, wait=False)
+                except OSError as exc:
+                    if not _would_wait(exc):  # TLS has words of its own
+                        raise
+                if response.opened:
+                    return response.status >= 400
+            elif events:
+                return False
+
+    def read_on(self, response: Response, wait: bool = True) -> None:
         """Read what comes next into the response."""
-        self._sock.settimeout(_left(self.until))
+        self._sock.settimeout(_left(self.until) if wait else 0.0)
         if data := self._sock.recv(READ_SIZE):
             response.feed(data)
         else:
@@ -57,7 +87,7 @@ class _Connection:
     def ask(self, data: bytes, response: Response) -> None:
         """Send a request and read the response's head."""
         try:
-            self.send(data)
+            self.send(data, response)
         except ConnectionError:  # a server that answers before it has read all may close, too
             self.is_torn = True
             with suppress(OSError, Malformed):
@@ -208,6 +238,7 @@ class HttpLine:
                     if data := self._inflate(piece):
                         return data
                 elif response.ended:
+                    self._inflate.end()
                     return b""
                 else:
                     connection.read_on(response)
@@ -244,17 +275,31 @@ def _left(until: float) -> float:
 def _dial(address: tuple[str, int], until: float) -> socket.socket:
     """Connect to the first of a name's addresses that answers, all of them within one deadline."""
     failure: OSError = OSError(f"no address for {address[0]}")
-    for family, kind, protocol, _, place in socket.getaddrinfo(*address, 0, socket.SOCK_STREAM):
-        sock = socket.socket(family, kind, protocol)
+    found = socket.getaddrinfo(*address, 0, socket.SOCK_STREAM)
+    for tried, (family, kind, protocol, _, place) in enumerate(found):
         try:
-            sock.settimeout(_left(until))
-            sock.connect(place)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock
+            # One that never answers leaves the others their share of the time.
+            share = _left(until) / (len(found) - tried)
+            return _reached(socket.socket(family, kind, protocol), place, share)
         except OSError as exc:
-            sock.close()
             failure = exc
     raise failure
+
+
+def _reached(sock: socket.socket, place: Any, seconds: float) -> socket.socket:
+    try:
+        sock.settimeout(seconds)
+        sock.connect(place)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _would_wait(exc: OSError) -> bool:
+    """Whether a socket that does not wait would have to; told by name, because plain HTTP needs no `ssl`."""
+    return isinstance(exc, BlockingIOError) or type(exc).__name__ in ("SSLWantReadError", "SSLWantWriteError")
 
 
 def _told(exc: Exception, phase: Phase, until: float, where: str = "") -> Exception:

@@ -64,6 +64,7 @@ class Response:
         # Reads bytes from a position on, and returns the position up to which it did.
         self._reader: Callable[[Response, bytes, int], int] = Response._read_head
         self._head = bytearray()  # one that has not ended
+        self._hinted = 0  # bytes of heads before the answer's own
         self._held = b""  # a line before a chunk, or of a trailer, that has not ended
         self._has_begun = False  # a chunk has
         self._trailer = 0  # bytes of it so far
@@ -74,6 +75,8 @@ class Response:
 
     def feed(self, data: bytes) -> None:
         """Read on. What is wrong is raised once the body before it was taken: at once where there is none."""
+        if self._fault is not None:
+            raise self._fault
         if self._held:
             data, self._held = self._held + data, b""
         at, end = 0, len(data)
@@ -81,9 +84,9 @@ class Response:
             while at < end:
                 at = self._reader(self, data, at)
         except Malformed as fault:
+            self._fault = fault
             if not self._parts:
                 raise
-            self._fault = fault
 
     def take(self) -> bytes:
         """The body since the last take, decoded; b"" where nothing has come."""
@@ -125,7 +128,7 @@ class Response:
         end = found.end() if found else len(text)
         if not _PREFIX.startswith(bytes(text[begin : min(end, begin + len(_PREFIX))])):
             raise Malformed(f"the server does not speak HTTP: {bytes(text[begin : begin + 40])!r}")
-        if end - begin > MOST_HEAD:
+        if self._hinted + end - begin > MOST_HEAD:
             raise Malformed(f"the head is larger than {MOST_HEAD} bytes")
         if found is None:
             if not before:
@@ -133,6 +136,7 @@ class Response:
             return len(data)
         self._open(text[begin:end].decode("latin-1"))
         head.clear()
+        self._hinted += end - begin
         return at + end - begin - before
 
     def _open(self, text: str) -> None:

@@ -11,6 +11,8 @@ from ..types import Request
 from . import http1
 from .wire import Endpoint, WireError, headers_for, proxy_of
 
+_NO_PROXY = "The proxy that the environment names is no address. In its name and password / is written %2F, # %23, @ %40."
+
 
 class Place(Struct, frozen=True):
     """May hold a proxy's password, so it is never printed."""
@@ -58,12 +60,20 @@ def _place(base: SplitResult, proxy: str | None) -> Place:
     tls = host if is_tls else ""
     if proxy is None:
         return Place(host, port, tls, b"", authority, base.path, ())
-    through = urlsplit(proxy)
-    at, gate, credentials = through.hostname or "", through.port or 80, _credentials(through)
+    at, gate, credentials = _through(proxy)
     if not is_tls:
         return Place(at, gate, "", b"", authority, f"http://{authority}{base.path}", credentials)
     way = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return Place(at, gate, tls, http1.head("CONNECT", way, way, 0, credentials), authority, base.path, ())
+
+
+def _through(proxy: str) -> tuple[str, int, tuple[tuple[str, str], ...]]:
+    """The proxy's host and port, and the header that it wants."""
+    try:
+        parts = urlsplit(proxy)
+        return parts.hostname or "", parts.port or 80, _credentials(parts)
+    except ValueError:  # which may quote a part of the password
+        raise WireError("connect", _NO_PROXY) from None
 
 
 def _credentials(proxy: SplitResult) -> tuple[tuple[str, str], ...]:

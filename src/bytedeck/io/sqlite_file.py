@@ -109,6 +109,8 @@ class SqliteFile:
         self._commits = 0
         with suppress(sqlite3.Error):  # somebody reads: next time
             self._connection.execute("pragma wal_checkpoint(passive)").fetchone()
+            # The log's new beginning is synced to the disk, too, in the next commit: let that be ours.
+            self._connection.execute(f"pragma application_id = {APPLICATION_ID}")
 
     def close(self) -> None:
         if self._connection is not None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Phase = Literal["connect", "headers", "body"]
 
 
-_USERINFO = re.compile(r"//[^/@\s]*@")
+_USERINFO = re.compile(r"//[^/\s]*@")
 
 
 class Late(Exception):
@@ -127,13 +127,16 @@ def proxy_for(url: str) -> str | None:
     from urllib.request import getproxies, proxy_bypass
 
     parts = urlsplit(url)
-    if parts.hostname is None or proxy_bypass(parts.netloc.rpartition("@")[2]):
+    if parts.hostname is None:
+        return None
+    # With its port, and without the brackets of an IPv6 address.
+    if proxy_bypass(parts.netloc.rpartition("@")[2]) or proxy_bypass(parts.hostname):
         return None
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if proxy is not None and "://" not in proxy:
         proxy = f"http://{proxy}"
-    if proxy is not None and not proxy.startswith("http://"):
+    if proxy is not None and not proxy.lower().startswith("http://"):
         raise WireError("connect", f"A proxy over {proxy.partition('://')[0]} is not supported; use http.")
     return proxy
 
@@ -167,12 +170,17 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
+# What one read may inflate to: a thousandfold is possible, and then somebody wants our memory.
+MOST_INFLATED = 16 << 20
+
+
 class Inflate:
     """Undoes a Content-Encoding that came although none was asked for."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         encoding = headers.get("content-encoding", "identity").strip().lower()
         self._codec: Any = None
+        self._begun = False
         if encoding in ("gzip", "x-gzip", "deflate"):
             self._codec = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either header
         elif encoding not in ("identity", ""):
@@ -188,8 +196,18 @@ class Inflate:
     def __call__(self, data: bytes) -> bytes:
         if self._codec is None:
             return data
+        self._begun = True
         try:
-            inflated: bytes = self._codec.decompress(data)
+            inflated: bytes = self._codec.decompress(data, MOST_INFLATED)
         except zlib.error as exc:
             raise WireError("body", "The compressed answer is damaged.") from exc
+        if self._codec.unconsumed_tail:
+            raise WireError("body", f"The compressed answer holds over {MOST_INFLATED} bytes in one piece.")
+        if self._codec.unused_data:
+            raise WireError("body", "Something stands behind the compressed answer.")
         return inflated
+
+    def end(self) -> None:
+        """The body has ended. Raises WireError where what is in it has not."""
+        if self._begun and not self._codec.eof:
+            raise WireError("body", "The compressed answer ends too early.")

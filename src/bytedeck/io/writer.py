@@ -1,7 +1,10 @@
 """Writes what is handed over, in one FIFO with group commit: a thread, or who has to wait for a row anyway.
 
-A row that somebody waits for (`write`) takes all that came before it along, here and now, where that costs no
+A row that somebody waits for (`write`) takes what nobody waits for along, here and now, where that costs no
 waiting; else the thread writes it. What nobody waits for (`put`) is on disk within `_LINGER`.
+
+A Ctrl-C may be raised after any call. So who writes on the spot takes rows from the queue only when they are
+written: a mark or a settlement may be written twice, which does nothing, but is never lost.
 
 Nothing is raised: who waits for a row gets the error as its verdict, all other rows that could not be
 written are told in `lost`. Works on after a fork, and writes what is left when the interpreter ends.
@@ -11,13 +14,14 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -98,16 +102,17 @@ class Writer:
 
     def write(self, job: Job) -> None:
         """Write a row that somebody waits for: here and now, or as soon as the thread can. Never waits."""
-        written: list[Job] = []
-        if self._busy.acquire(blocking=False):
-            try:
-                written = self._written_along(job)
-            finally:
-                self._busy.release()
-        for each in written:
-            if each.done is not None:
-                self._tell(each, None)
-        if not written:
+        written, busy = False, self._busy
+        # Between a call and a `try` behind it a signal may raise, and the lock would stay; before a loop's body not.
+        for is_held in map(busy.acquire, (False,)):
+            if is_held:
+                try:
+                    written = self._written_along(job)
+                finally:
+                    busy.release()
+        if written:
+            self._tell(job, None)
+        else:
             self._hurry(job)
 
     def flush(self, timeout: float) -> None:
@@ -136,7 +141,8 @@ class Writer:
         # Rings the thread: True to write now, False to linger first. Unlike an Event, it may be rung
         # by a finalizer in the midst of being rung.
         self._bell: SimpleQueue[bool] = SimpleQueue()
-        self._rung = False
+        self._rung = False  # since the thread last took
+        self._most = _BATCH
         self._thread: threading.Thread | None = None
         self._starting = threading.RLock()
         self._busy = threading.Lock()  # held by who takes from the queue and writes
@@ -147,21 +153,22 @@ class Writer:
         if self._thread is None:
             self._start()
 
-    def _written_along(self, job: Job) -> list[Job]:
-        """Write a row and those before it, if that can be done at once; else they stay where they were."""
-        if self._sink is None or len(self._queue) > _ALONG:
-            return []
-        before = self._take()
-        try:
-            at_once = all(other.row is not None for other in before)
-            at_once = at_once and self._sink.write_at_once([*before, job])
-        except BaseException:  # a Ctrl-C
-            self._queue.extendleft(reversed(before))
-            raise
-        if not at_once:
-            self._queue.extendleft(reversed(before))
-            return []
-        return [*before, job]
+    def _written_along(self, job: Job) -> bool:
+        """Write a row and those before it, if that can be done at once.
+
+        Not where others wait for theirs, or for their turn: the thread was told, and takes all of them at once.
+        """
+        queue, sink = self._queue, self._sink
+        if sink is None or len(queue) > _ALONG:
+            return False
+        before = [queue[at] for at in range(len(queue))]
+        if any(other.row is None or other.done is not None for other in before):
+            return False
+        if not sink.write_at_once([*before, job]):
+            return False
+        for _ in before:
+            queue.popleft()
+        return True
 
     def _start(self) -> None:
         """Start the thread; where there can be none any more, write here and now."""
@@ -169,6 +176,7 @@ class Writer:
         with self._starting:
             if self._thread is not None:
                 return
+            _see_to_the_end()
             self._thread = threading.current_thread() if _ending else thread
             try:
                 if not _ending:
@@ -176,35 +184,48 @@ class Writer:
                     return
             except RuntimeError:  # too many threads
                 self._thread = threading.current_thread()
+            except BaseException:  # a Ctrl-C; should it run all the same, it sees that it is not the one
+                self._thread = None
+                raise
         self._queue.append(_STOP)
         self._bell.put(True)
         self._run()
 
     def _run(self) -> None:
-        while True:
-            self._wait()
-            with self._busy:
-                self._rung = False
-                jobs = self._take()
-                failed = self._write([job for job in jobs if job.row is not None])
-                if self._sink is not None:
-                    self._sink.tidy()
-            for job in jobs:
-                self._tell(job, failed.get(id(job)))
-            if any(job is _STOP for job in jobs) and self._left():
-                return
+        with self._starting:
+            is_ours = self._thread is threading.current_thread()
+        try:
+            while is_ours:
+                is_ours = self._turn()
+        except BaseException:  # no memory, say: the next row starts another thread
+            self._thread = None
+            raise
 
-    def _wait(self) -> None:
-        """Until there is something to write, and a little longer where nobody waits for it."""
-        if self._queue and self._rung:  # more than one batch
-            return
+    def _turn(self) -> bool:
+        """Write what is there. False once the thread shall end."""
+        # Woken to linger first, unless somebody waits.
         if not self._bell.get():
             with suppress(Empty):
                 self._bell.get(timeout=_LINGER)
+        with self._busy:
+            self._rung = False
+            jobs = self._take()
+            failed = self._write([job for job in jobs if job.row is not None])
+            # After a failure all at once: to wait for a lock once a batch would take longer than rows come in.
+            self._most = len(self._queue) + _BATCH if failed else _BATCH
+            if self._sink is not None:
+                self._sink.tidy()
+        for job in jobs:
+            with suppress(BaseException):  # a callback that exits does so alone
+                self._tell(job, failed.get(id(job)))
+        return not (any(job is _STOP for job in jobs) and self._left())
 
     def _take(self) -> list[Job]:
-        """What is there, in its order."""
-        return [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
+        """What is there, in its order; of more than a batch the rest is for the next turn."""
+        jobs = [self._queue.popleft() for _ in range(min(len(self._queue), self._most))]
+        if len(jobs) == self._most:
+            self._bell.put(True)
+        return jobs
 
     def _write(self, rows: list[Job]) -> dict[int, Exception]:
         """Write the rows; by identity, those that failed."""
@@ -249,9 +270,9 @@ class Writer:
     def _left(self) -> bool:
         """Let go of the file and the thread. False if there is more to do after all."""
         with self._busy:
+            self._thread = None
             if self._sink is not None:
                 self._sink.close()
-            self._thread = None
         # Who put a row meanwhile saw either no thread, and started one, or the row is seen here.
         return not self._queue or not self._claim()
 
@@ -285,28 +306,44 @@ def _close_all() -> None:
 
 atexit.register(_close_all)
 
-_held: list[tuple[Writer, bool]] = []
+
+def _see_to_the_end() -> None:
+    """A process of multiprocessing ends without `atexit`."""
+    process: Any = sys.modules.get("multiprocessing.process")
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None and process.parent_process() is not None:
+        util.Finalize(None, _close_all, exitpriority=0)
+
+
+class _Forking(threading.local):
+    """What this thread holds while it forks."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[Writer, bool]] = []
+
+
+_forking = _Forking()
 
 
 def _before_fork() -> None:
     """No commit in progress is carried into a child."""
-    _held[:] = [(writer, writer._busy.acquire(timeout=_FORK_PATIENCE)) for writer in list(_writers)]
+    _forking.held = [(writer, writer._busy.acquire(timeout=_FORK_PATIENCE)) for writer in list(_writers)]
 
 
 def _in_parent() -> None:
-    for writer, held in _held:
+    for writer, held in _forking.held:
         if held:
             writer._busy.release()
-    _held.clear()
+    _forking.held = []
 
 
 def _in_child() -> None:
     """Queue, thread and file are the parent's: begin anew."""
-    for writer, held in _held:
+    for writer, held in _forking.held:
         writer._renew()
         if writer._sink is not None:
             writer._sink.leave(held)
-    _held.clear()
+    _forking.held = []
 
 
 if hasattr(os, "register_at_fork"):

@@ -14,6 +14,9 @@ from .options import as_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..simulator.settings import Settings
+
+_MOST_PORTS = 65535
 _NEEDED = ("uvicorn", "httptools", "jsonschema_rs")
 
 
@@ -21,10 +24,33 @@ class _Failed(click.ClickException):
     exit_code = 2
 
 
+class _Port(click.ParamType):
+    name = "port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if not (text.isascii() and text.isdecimal() and int(text[:6]) <= _MOST_PORTS):
+            self.fail(f"{text!r} is no port: that is a whole number from 0 (any free one) to {_MOST_PORTS}.")
+        return int(text)
+
+
+class _Share(click.ParamType):
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            share = float(value)
+        except ValueError:
+            share = -1.0
+        if not 0 <= share <= 1:
+            self.fail(f"{str(value)!r} is no share: that is a number from 0 (none) to 1 (all).")
+        return share
+
+
 @click.command("simulate")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8788, show_default=True, help="0: any free one."
+    "--port", type=_Port(), default=8788, show_default=True, metavar="PORT", help="0: any free one."
 )
 @click.option("--seed", default="0", show_default=True, help="What every word and chance follows from.")
 @click.option("--tps", type=float, default=0.0, help="Tokens a second; 0: no waiting.")
@@ -32,7 +58,11 @@ class _Failed(click.ClickException):
 @click.option("--jitter", type=float, default=0.0, help="How much pauses differ: 0 to 1.")
 @click.option("--faults", default="", metavar="FAULT", help='A fault for every request, or "random".')
 @click.option(
-    "--rate", type=float, default=None, help="How many requests it hits: 0 to 1.  [default: 1; random: 0.1]"
+    "--rate",
+    type=_Share(),
+    default=None,
+    metavar="FLOAT",
+    help="How many requests it hits: 0 to 1.  [default: 1; random: 0.1]",
 )
 @click.option("--script", default="", metavar="FILE", help="Faults over time, TOML or JSON.")
 @click.option("--frozen", is_flag=True, help="The clock stands still until POST /sim/clock moves it.")
@@ -91,11 +121,16 @@ def _written(name: str, params: dict[str, Any]) -> str:
 
 def _serve(options: dict[str, Any], at: str | None, local: bool, json_: bool) -> None:
     from ..simulator import clock, server
+    from ..simulator.faults.table import RANDOM
     from ..simulator.settings import Settings, check
 
     rate = options.pop("rate")
+    if rate is not None and not options["faults"]:
+        raise click.UsageError(
+            "--rate says how many requests --faults hits: give both. A script's entries have a rate of their own."
+        )
     if rate is None:
-        rate = 0.1 if options["faults"] == "random" else 1.0
+        rate = 0.1 if RANDOM in options["faults"].lower() else 1.0
     if local and options["words_from"]:
         raise click.UsageError("--local and --words-from are two sources of words: choose one.")
     moment = None if at is None else clock.moment(at)
@@ -103,7 +138,18 @@ def _serve(options: dict[str, Any], at: str | None, local: bool, json_: bool) ->
         settings = check(Settings(rate=rate, at=moment, **(options | words)))
         if server.is_public(settings):
             tell.warn(f"Whoever reaches {settings.host} can use this simulator; its keys are public.")
+        if settings.words_from:
+            _check_words(settings)
         server.serve(settings, lambda url: _announce(url, json_))
+
+
+def _check_words(settings: Settings) -> None:
+    from ..simulator.words import borrowed
+
+    if why := borrowed.trouble(settings):
+        tell.warn(
+            f"No words from {settings.words_from}: {why}. Until it answers, requests for words are refused with 502."
+        )
 
 
 def _own_words() -> AbstractContextManager[dict[str, str]]:

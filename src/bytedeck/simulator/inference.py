@@ -119,7 +119,8 @@ async def _spoken(turn: Turn, route: Route) -> tuple[Answer, dict[str, Any] | No
     call = _needed(call, route)
     answer = answers.compose(call, model, seed)
     if world.settings.words_from:
-        answer = await borrowed.spoken(world.settings, call, answer, turn.request.left)
+        note = turn.request.entry.note
+        answer = await borrowed.spoken(world.settings, call, answer, turn.request.left, note)
     for one in route.faults:
         if one.fault.answer is not None:
             answer = one.fault.answer(one.params, call, model, seed, answer)
@@ -215,6 +216,9 @@ def _reply(
 ) -> Reply:
     """The answer in its skin's form, with everything that goes wrong on its way."""
     settings, headers = turn.world.settings, {"X-Generation-Id": sent.id, **headers}
+    if sent.answer.notes:
+        headers["X-Sim-Note"] = "; ".join(sent.answer.notes)
+        turn.request.entry.note(*sent.answer.notes)
     seed = f"{settings.seed}\n{sent.id}"
     if sent.call.stream:
         usage = next((one.fault.usage for one in faults if one.fault.usage), settings.usage)

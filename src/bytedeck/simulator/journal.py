@@ -48,6 +48,8 @@ class Entry(Struct, kw_only=True):
     key: str = ""
     """The key's label, or its last four signs where nobody knows it."""
     faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the author of a test may want to know: directives that came to nothing, borrowed words that did not come."""
     status: int | None = None
     generation: str = ""
     first_byte: float | None = None
@@ -56,6 +58,10 @@ class Entry(Struct, kw_only=True):
     sent_bytes: int = 0
     """Of the body, before chunks are put around them."""
     sent_tokens: int = 0
+
+    def note(self, *told: str) -> None:
+        """Add notes; keys in them are masked as everywhere."""
+        self.notes += tuple(masked(one) for one in told)
 
 
 class Journal:

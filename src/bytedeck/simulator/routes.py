@@ -34,16 +34,16 @@ _PREFIX = re.compile(r"(/api)?/v1(?=/|$)")
 
 def is_api(path: str) -> bool:
     """Whether a path is OpenRouter's rather than the simulator's own."""
-    return not path.startswith("/sim/")
+    return path != "/" and not path.startswith("/sim/")
 
 
 def within(path: str) -> str:
     """The path within the API: `/api/v1/models` and `/v1/models` are `/models`. "" for what is nowhere."""
-    outside = path.startswith("/sim/") or path == "/auth"
+    outside = not is_api(path) or path == "/auth"
     if not _PREFIX.match(path):
         return path if outside else ""
     inside = _PREFIX.sub("", path, count=1)
-    return "" if inside.startswith("/sim/") or inside == "/auth" else inside
+    return "" if not is_api(inside) or inside == "/auth" else inside
 
 
 def skin_of(path: str) -> Skin:

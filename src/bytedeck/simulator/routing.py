@@ -5,6 +5,8 @@ Fail-over is silent and ends with the first token; after it nothing is swapped a
 
 from __future__ import annotations
 
+from random import Random
+
 from msgspec import Struct
 
 from .checks import check
@@ -43,10 +45,10 @@ def find(turn: Turn) -> Route:
     for (
         slug
     ) in turn.call.models:  # a fault that cannot be meant is told, and nobody else answers in its place
-        if (own := faults.from_slug(slug)) is not None:
+        for own in faults.from_slug(slug):
             faults.fitting(own, skin)
-    told = faults.parse(turn.request.headers.get(faults.HEADER, ""), world.began)
-    told = tuple(faults.fitting(one, skin) for one in told)
+    told = _of_header(world, turn.request, skin)
+    told = [faults.fitting(one, skin) for one in told]
     everywhere = [chosen for chosen in told if world.tally.counts(chosen)]
     refusal: Refusal | None = None
     for slug in turn.call.models or (catalogue.DEFAULT,):
@@ -89,21 +91,33 @@ def unfit(turn: Turn) -> Route:
 
 def weather(world: World, request: Request) -> list[Chosen]:
     """The faults that hit a page of data, to a script the skin "data". Raises the Refusal of those that refuse."""
-    told = faults.parse(request.headers.get(faults.HEADER, ""), world.began)
-    asked = Asked(now=request.now, number=request.entry.number, model="", key="", skin="data")
+    told = _of_header(world, request, faults.DATA)
+    asked = Asked(now=request.now, number=request.entry.number, model="", key="", skin=faults.DATA)
     chosen = [one for one in (*told, *world.script.choose(asked)) if world.tally.counts(one)]
     request.entry.faults = tuple(one.text for one in chosen)
     _refuse(world, request.now, "", tuple(chosen), [])
     return chosen
 
 
+def _of_header(world: World, request: Request, skin: str) -> list[Chosen]:
+    """The faults that the request itself asks for, random ones drawn."""
+    told = faults.parse(request.headers.get(faults.HEADER, ""), world.began)
+    chance = _luck(world, faults.HEADER, request.entry.number)
+    return [faults.drawn(one, skin, chance) for one in told]
+
+
+def _luck(world: World, place: str, number: int) -> Random:
+    """What random faults of this place and request are drawn by."""
+    return Random(f"{world.settings.seed}:{place}:{number}")  # noqa: S311 - it must be the same each time
+
+
 def _of_model(turn: Turn, slug: str) -> list[Chosen]:
     """The faults of the slug itself, and those of the script."""
     world, entry = turn.world, turn.request.entry
     asked = Asked(now=turn.now, number=entry.number, model=slug, key=entry.key, skin=turn.call.skin)
-    own = faults.from_slug(slug, world.began)
-    found = [*world.script.choose(asked)] if own is None else [own, *world.script.choose(asked)]
-    found = [faults.fitting(one, turn.call.skin) for one in found]
+    chance = _luck(world, slug, entry.number)
+    own = [faults.drawn(one, asked.skin, chance) for one in faults.from_slug(slug, world.began)]
+    found = [faults.fitting(one, turn.call.skin) for one in (*own, *world.script.choose(asked))]
     return [one for one in found if world.tally.counts(one)]
 
 

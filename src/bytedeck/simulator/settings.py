@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -80,6 +79,4 @@ def check(settings: Settings) -> Settings:
         raise SimulatorError(
             f"{settings.words_from!r} is no base URL: it has to begin with http:// or https://."
         )
-    if settings.script and not Path(settings.script).is_file():
-        raise SimulatorError(f"There is no script {settings.script}.")
     return settings

@@ -192,6 +192,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     counts: Counts
     stop_sequence: str = ""
     """The stop string that ended it, if one did."""
+    notes: tuple[str, ...] = ()
+    """What of the prompt's directives came to nothing, and why."""
 
     @property
     def text(self) -> str:

@@ -65,11 +65,10 @@ class World:
         given = script.load(self.settings.script) if self.settings.script else ()
         if not self.settings.faults:
             return given
-        if self.settings.faults != script.RANDOM:
-            try:
-                faults.parse(self.settings.faults)
-            except Refusal as exc:
-                raise SimulatorError(exc.message) from exc
+        try:
+            faults.parse(self.settings.faults, where=faults.COMMAND)
+        except Refusal as exc:
+            raise SimulatorError(exc.message) from exc
         entry = {"fault": self.settings.faults, "rate": self.settings.rate, "skin": _NOT_DATA}
         return (*given, *script.entries([entry]))
 

@@ -293,7 +293,7 @@ ROWS = (
         name="drip",
         summary="So many `bytes` a packet, with `seconds` between them.",
         rows="SSE-03",
-        params={"bytes": 1, "seconds": 0.002},
+        params={"bytes": 16, "seconds": 0.003},
         steps=_dripping,
     ),
     Fault(name="split_utf8", summary="Packets end within characters.", rows="SSE-03", steps=_split_utf8),

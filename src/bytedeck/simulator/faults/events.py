@@ -160,6 +160,18 @@ def _unused(skin: Skin, data: bytes) -> bytes:
     return json.encode(told)
 
 
+def _bare(params: Params, sent: Sent, events: Iterable[Event]) -> Iterator[Event]:
+    """The chunk of usage as some upstreams send it, its numbers as they were written."""
+    for event in events:
+        if params["bare"] and event.kind == "usage":
+            told = json.decode(event.data.removeprefix(b"data: "), type=dict[str, Raw])
+            usage = json.decode(told["usage"], type=dict[str, Raw])
+            usage.pop("cost_details", None)
+            data = json.encode({"choices": [], "usage": usage})
+            event = replace(event, data=b"data: " + data + b"\n\n")
+        yield event
+
+
 def _commented(params: Params, sent: Sent, events: Iterable[Event]) -> Iterator[Event]:
     for event in events:
         yield Event(COMMENT * min(params["count"], _MOST), kind="open")
@@ -263,10 +275,12 @@ ROWS = (
     ),
     Fault(
         name="bare_usage",
-        summary="The last chunk has choices [] and the usage.",
+        summary="The last chunk has choices [] and the usage; with `bare=1` nothing else, and no cost_details.",
         rows="SSE-08",
         skins=CHUNKS,
+        params={"bare": 0},
         usage="bare",
+        events=_bare,
     ),
     Fault(
         name="comments",

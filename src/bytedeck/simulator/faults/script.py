@@ -29,13 +29,35 @@ from msgspec import Struct
 from ..errors import SimulatorError
 from ..shapes import Refusal
 from . import table as faults
-from .fault import Fault
-from .table import Chosen
+from .fault import ALL
+from .table import DATA, Chosen
 
-_DATA = "data"
-"""The skin of pages that are no inference: to a script alone it is one."""
-RANDOM = "random"
-"""As a fault's name: any of them, by chance."""
+_SKINS = (*ALL, DATA)
+_NUMBER = ((int, float), "a number")
+_TEXT = ((str,), "text")
+_FIELDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "fault": _TEXT,
+    "after": _NUMBER,
+    "for": _NUMBER,
+    "every": _NUMBER,
+    "model": _TEXT,
+    "key": _TEXT,
+    "skin": _TEXT,
+    "times": ((int,), "a whole number"),
+    "rate": _NUMBER,
+}
+"""Key → what its values are, for Python and in words."""
+_OPTIONAL = frozenset({"for", "every", "times"})
+_WORDS: dict[type, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+    type(None): "null",
+}
+_FORM = "A script is a list of faults: [[fault]] in TOML, a list of objects in JSON."
 
 
 class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,8 +116,11 @@ class Script:
             if self._holds(place, playing, asked):
                 playing.met += 1
                 begun = playing.since + playing.entry.after
-                chosen = faults.parse(self._named(place, playing.entry, asked), begun)
-                found += (one for one in chosen if _fits(one.fault, asked.skin))
+                chance = self._chance(place, asked)
+                chance.random()  # the first one decided whether
+                chosen = faults.parse(playing.entry.fault, begun)
+                played = (faults.drawn(one, asked.skin, chance) for one in chosen)
+                found += (one for one in played if faults.fits(one.fault, asked.skin))
         return found
 
     def _holds(self, place: int, playing: _Playing, asked: Asked) -> bool:
@@ -117,14 +142,6 @@ class Script:
     def _chance(self, place: int, asked: Asked) -> Random:
         return Random(f"{self._seed}:script:{place}:{asked.number}")  # noqa: S311 - it must be the same each time
 
-    def _named(self, place: int, entry: Entry, asked: Asked) -> str:
-        if entry.fault != RANDOM:
-            return entry.fault
-        chance = self._chance(place, asked)
-        chance.random()  # the first one decided whether
-        fit = [name for name, row in faults.table().items() if _fits(row, asked.skin)]
-        return chance.choice(fit)
-
     def listed(self) -> list[dict[str, Any]]:
         """The entries as JSON shows them, with when each began and how often it was met."""
         return [
@@ -133,53 +150,99 @@ class Script:
         ]
 
 
-def _fits(fault: Fault, skin: str) -> bool:
-    return skin == _DATA or skin in fault.skins
+def entries(data: Any, where: str = faults.PAGE) -> tuple[Entry, ...]:
+    """A script's entries from decoded TOML or JSON. Raises SimulatorError with one sentence.
 
-
-def entries(data: Any) -> tuple[Entry, ...]:
-    """A script's entries from decoded TOML or JSON. Raises SimulatorError with one sentence."""
+    `where` all faults are told, for who wrote one that is none.
+    """
     if isinstance(data, dict):
         if data.keys() - {"fault"}:
-            raise SimulatorError(
-                "A script is a list of faults: [[fault]] in TOML, a list of objects in JSON."
-            )
+            raise SimulatorError(_FORM)
         data = data.get("fault", [])
-    try:
-        found = msgspec.convert(data, tuple[Entry, ...])
-    except msgspec.ValidationError as exc:
-        raise SimulatorError(f"The script is malformed: {exc}.") from exc
-    for place, entry in enumerate(found):
-        _check(place, entry)
-    return found
+    if not isinstance(data, list | tuple):
+        raise SimulatorError(f"{_FORM} This one is {_named(data)}.")
+    return tuple(_entry(f"Entry {place} of the script", told, where) for place, told in enumerate(data, 1))
 
 
-def _check(place: int, entry: Entry) -> None:
+def _named(value: Any) -> str:
+    return _WORDS.get(type(value), "something else")  # TOML has dates
+
+
+def _entry(name: str, told: Any, where: str) -> Entry:
+    _check_form(name, told)
     try:
-        named = entry.fault == RANDOM or faults.parse(entry.fault)
+        entry = msgspec.convert(told, Entry)
+    except (msgspec.ValidationError, OverflowError) as exc:  # numbers that no float can hold
+        raise SimulatorError(f"{name} is malformed: {exc}.") from exc
+    _check(name, entry, where)
+    return entry
+
+
+def _check_form(name: str, told: Any) -> None:
+    """Known keys with values of their kind, said in words."""
+    if not isinstance(told, dict):
+        raise SimulatorError(f"{name} is {_named(told)}, and has to be an object with the key fault.")
+    if unknown := [str(key) for key in told if key not in _FIELDS]:
+        raise SimulatorError(f"{name} has no use for {', '.join(unknown)}: it takes {', '.join(_FIELDS)}.")
+    if "fault" not in told:
+        raise SimulatorError(f"{name} names no fault: it needs the key fault.")
+    for key, value in told.items():
+        kinds, words = _FIELDS[key]
+        if value is None and key in _OPTIONAL:
+            continue
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise SimulatorError(f"{name}: {key} is {value!r}, {_named(value)}, and has to be {words}.")
+
+
+def _check(name: str, entry: Entry, where: str) -> None:
+    try:
+        chosen = faults.parse(entry.fault, where=where)
     except Refusal as exc:
-        raise SimulatorError(f"Entry {place + 1} of the script: {exc.message}") from exc
-    if not named:
-        raise SimulatorError(f"Entry {place + 1} of the script names no fault.")
+        raise SimulatorError(f"{name}: {exc.message}") from exc
+    if not chosen:
+        raise SimulatorError(f"{name} names no fault.")
     numbers = {"after": entry.after, "for": entry.for_, "every": entry.every, "times": entry.times}
-    for name, value in numbers.items():
+    for key, value in numbers.items():
         if value is not None and not value >= 0:
-            raise SimulatorError(f"Entry {place + 1} of the script: {name} is {value}, and has to be from 0.")
+            raise SimulatorError(f"{name}: {key} is {value}, and has to be from 0.")
     if not 0 <= entry.rate <= 1:
+        raise SimulatorError(f"{name}: rate is {entry.rate}, and has to be from 0 to 1.")
+    if entry.every is not None and entry.for_ is not None and entry.every < entry.for_:
         raise SimulatorError(
-            f"Entry {place + 1} of the script: rate is {entry.rate}, and has to be from 0 to 1."
+            f"{name}: every is {entry.every:g} and shorter than for, {entry.for_:g}: it would never be over."
         )
+    if not any(fnmatchcase(skin, entry.skin) for skin in _SKINS):
+        raise SimulatorError(f"{name}: no skin is {entry.skin!r}. They are {', '.join(_SKINS)}.")
 
 
 def load(path: str) -> tuple[Entry, ...]:
-    """A script's file, TOML unless it is named .json. Raises SimulatorError."""
+    """A script's file, TOML unless it is named .json. Raises SimulatorError, which begins with the file's name."""
     try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise SimulatorError(f"The script {path} cannot be read: {exc}.") from exc
+        found = entries(_decoded(path), faults.COMMAND)
+        if not found:
+            raise SimulatorError("The script has no entries: it needs at least one [[fault]].")
+    except SimulatorError as exc:
+        raise SimulatorError(f"{path}: {exc}") from exc.__cause__
+    return found
+
+
+def _decoded(path: str) -> Any:
+    """A file's data. Raises SimulatorError."""
+    file = Path(path)
+    if file.is_dir():
+        raise SimulatorError("This is a directory, and a script is a file.")
     try:
-        data = msgspec.json.decode(text) if path.endswith(".json") else tomllib.loads(text)
-    except (msgspec.MsgspecError, tomllib.TOMLDecodeError) as exc:
-        kind = "JSON" if path.endswith(".json") else "TOML"
-        raise SimulatorError(f"The script {path} is no {kind}: {exc}.") from exc
-    return entries(data)
+        text = file.read_text("utf-8")
+    except FileNotFoundError as exc:
+        raise SimulatorError("There is no such script.") from exc
+    except UnicodeDecodeError as exc:
+        raise SimulatorError("The script cannot be read: it is no text in UTF-8.") from exc
+    except (OSError, ValueError) as exc:
+        raise SimulatorError(f"The script cannot be read: {getattr(exc, 'strerror', exc)}.") from exc
+    if not text.strip():
+        raise SimulatorError("The script is empty: it needs at least one [[fault]].")
+    kind = "JSON" if path.endswith(".json") else "TOML"
+    try:
+        return msgspec.json.decode(text) if kind == "JSON" else tomllib.loads(text)
+    except (msgspec.MsgspecError, tomllib.TOMLDecodeError, RecursionError) as exc:
+        raise SimulatorError(f"The script is no {kind}: {exc}.") from exc

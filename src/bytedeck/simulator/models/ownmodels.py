@@ -15,17 +15,17 @@ _PLAIN = "openai/gpt-4o-mini"
 _THINKING = "anthropic/claude-sonnet-4.5"
 """Rows after whose shape ours are made: price, window, parameters."""
 
-_REASONING = frozenset({"late_signature", "reasoning_only"})
-"""Faults that need a model which thinks aloud."""
-
 
 def rows() -> list[Model]:
     """All of them, in the table's order."""
     built_in = catalogue.load()
     plain, thinking = built_in.find(_PLAIN), built_in.find(_THINKING)
     own = [_own(plain, faults.FINE, "A model of the simulator's to which nothing bad happens.")]
+    own.append(
+        _own(plain, faults.PREFIX + faults.RANDOM, "A model to which any fault may happen, by chance.")
+    )
     for fault in faults.table().values():
-        base = thinking if fault.name in _REASONING else plain
+        base = thinking if fault.needs_reasoning else plain
         own.append(_own(base, faults.PREFIX + fault.name, fault.summary))
     return own
 

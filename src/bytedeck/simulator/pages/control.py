@@ -19,11 +19,23 @@ _MOST = 1000
 """How many entries of the journal one answer holds unless `limit` says more."""
 
 
+def _index(app: Any, request: Request) -> Any:
+    """These pages."""
+    own = [
+        {"method": method, "path": path, "what": (page.__doc__ or "").split("\n")[0]}
+        for method, path, page in PAGES
+        if page is not _index
+    ]
+    return {"base_url": "/api/v1", "pages": own}
+
+
 def _health(app: Any, request: Request) -> Any:
+    """Whether it runs, its clock and its seed."""
     return {"ok": True, "now": app.world.clock.now(), "seed": app.world.settings.seed}
 
 
 def _journal(app: Any, request: Request) -> Any:
+    """The requests so far, the newest last; since, model, path and limit choose."""
     query = request.query
     _only(query, ("since", "model", "path", "limit"))
     limit, since = _whole(query, "limit", _MOST), _whole(query, "since", 0)
@@ -34,10 +46,12 @@ def _journal(app: Any, request: Request) -> Any:
 
 
 def _ledger(app: Any, request: Request) -> Any:
+    """What was charged, one row a generation."""
     return {"data": app.world.bank.ledger()}
 
 
 def _clock(app: Any, request: Request) -> Any:
+    """What the clock shows."""
     ticking = app.world.clock
     return {"now": ticking.now(), "frozen": ticking.frozen}
 
@@ -49,6 +63,7 @@ class _Move(Struct, forbid_unknown_fields=True):
 
 
 def _move(app: Any, request: Request) -> Any:
+    """Move the clock: advance, set, freeze."""
     move, ticking = _read(request, _Move), app.world.clock
     if move.set is not None:
         ticking.set(clock.moment(move.set))
@@ -60,27 +75,30 @@ def _move(app: Any, request: Request) -> Any:
 
 
 def _faults(app: Any, request: Request) -> Any:
+    """Every fault and what it takes."""
     return {"data": faults.listed()}
 
 
 def _script(app: Any, request: Request) -> Any:
+    """The faults over time that are in force."""
     playing = app.world.script
     return {"since": playing.since, "data": playing.listed()}
 
 
 def _play(app: Any, request: Request) -> Any:
-    """PUT: this script in the old one's place."""
+    """This script in the old one's place."""
     app.world.set_faults(_any(request))
     return _script(app, request)
 
 
 def _add(app: Any, request: Request) -> Any:
-    """POST: these entries besides."""
+    """These entries besides."""
     app.world.add_faults(_any(request))
     return _script(app, request)
 
 
 def _stop(app: Any, request: Request) -> Any:
+    """Good weather: no script."""
     app.world.set_faults([])
     return _script(app, request)
 
@@ -104,14 +122,17 @@ def _reset(app: Any, request: Request) -> Any:
 
 
 def _stats(app: Any, request: Request) -> Any:
+    """What is open at this moment."""
     return app.stats()
 
 
 def _accounts(app: Any, request: Request) -> Any:
+    """All accounts with their credits."""
     return {"data": app.world.accounts()}
 
 
 def _keys(app: Any, request: Request) -> Any:
+    """All keys with what they may spend."""
     return {"data": app.world.keys()}
 
 
@@ -186,6 +207,8 @@ def _whole(query: Mapping[str, str], name: str, default: int) -> int:
 
 
 PAGES: tuple[tuple[str, str, Callable[[Any, Request], Any]], ...] = (
+    ("GET", "/", _index),
+    ("GET", "/sim/", _index),
     ("GET", "/sim/health", _health),
     ("GET", "/sim/journal", _journal),
     ("GET", "/sim/ledger", _ledger),

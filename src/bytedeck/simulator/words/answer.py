@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from ..shapes import Answer, Call, Counts, Model, Piece
 from . import language as words
-from . import picture, schema, thought, toolcalls
+from . import notes, picture, schema, thought, toolcalls
 from .conversation import Turns, read, tail
 
 Manner: TypeAlias = Literal["echo", "repeat", "paraphrase", "greet", "drop_space", "plain"]
@@ -92,7 +92,14 @@ def _composed(call: Call, model: Model, seed: str, manner: Manner) -> Answer:
         native_finish_reason=_native(model, finish, text.stop),
         counts=_counts(call, prompt, pieces),
         stop_sequence=text.stop if finish == "stop" else "",
+        notes=_notes(call, model, turns, bool(calls)),
     )
+
+
+def _notes(call: Call, model: Model, turns: Turns, calls: bool) -> tuple[str, ...]:
+    if turns.asked == words.Directives() and not turns.misread:
+        return ()
+    return notes.unheard(call, model, turns, calls=calls, is_json=_json(call, model, turns, "") is not None)
 
 
 def _turns(call: Call, model: Model, key: str) -> Turns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import json
 import threading
 import urllib.error
@@ -22,19 +23,32 @@ from . import language as words
 _SECONDS = 120.0
 _MOST_TOKENS = 512
 _MOST_BYTES = 4 * 1024 * 1024
+_PROBED = 2.0
+"""Seconds for the first look, which holds up the start."""
+_FAILURES = (OSError, http.client.HTTPException, ValueError, LookupError, TypeError)
 _PASSED = ("temperature", "top_p", "seed", "stop")
 
 
 async def spoken(
-    settings: Settings, call: Call, answer: Answer, left: Callable[[], Awaitable[None]]
+    settings: Settings,
+    call: Call,
+    answer: Answer,
+    left: Callable[[], Awaitable[None]],
+    note: Callable[[str], None],
 ) -> Answer:
     """The answer with the other server's words, where it has any of its own to be replaced.
 
-    Raises Refusal (502) where that server does not answer, or not before the client has `left`.
+    Raises Refusal (502) where that server does not answer, and gives the reason to `note`; or where it does not before
+    the client has `left`.
     """
     if not any(piece.kind == "content" for piece in answer.pieces) or call.response_format:
         return answer
-    text = await _unless(left, settings, _body(settings, call))
+    try:
+        text = await _unless(left, settings, _body(settings, call))
+    except Refusal as exc:
+        if exc.__cause__ is not None:  # it failed; else the client left
+            note(f"no words from {settings.words_from}: {_why(exc.__cause__)}")
+        raise
     pieces = tuple(Piece("content", token, 1) for token in words.split(text))
     others = [piece for piece in answer.pieces if piece.kind not in ("content", "annotation")]
     first = [piece for piece in others if piece.kind in ("reasoning", "details")]
@@ -110,18 +124,48 @@ def _ask(settings: Settings, body: bytes) -> str:
     if settings.words_key:
         headers["authorization"] = f"Bearer {settings.words_key}"
     request = urllib.request.Request(url, body, headers)  # noqa: S310 - checked with the settings
-    # No proxy stands between this machine and itself.
-    proxies: dict[str, str] | None = {} if urlsplit(url).hostname in LOOPBACK else None
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
     try:
-        with opener.open(request, timeout=_SECONDS) as reply:
+        with _opener(url).open(request, timeout=_SECONDS) as reply:
             told = json.loads(reply.read(_MOST_BYTES))
         return str(told["choices"][0]["message"]["content"] or "")
     except urllib.error.HTTPError as exc:
         exc.close()
         raise _silent(url) from exc
-    except (OSError, ValueError, LookupError, TypeError) as exc:
+    except _FAILURES as exc:
         raise _silent(url) from exc
+
+
+def trouble(settings: Settings) -> str:
+    """Why the other server cannot be reached at this moment; "" where it answers, whatever it says."""
+    headers = {"authorization": f"Bearer {settings.words_key}"} if settings.words_key else {}
+    try:
+        url = settings.words_from.rstrip("/") + "/models"
+        request = urllib.request.Request(url, None, headers)  # noqa: S310 - checked with the settings
+        _opener(url).open(request, timeout=_PROBED).close()
+    except urllib.error.HTTPError as exc:
+        exc.close()
+    except _FAILURES as exc:
+        return _why(exc)
+    return ""
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    # No proxy stands between this machine and itself.
+    proxies: dict[str, str] | None = {} if urlsplit(url).hostname in LOOPBACK else None
+    return urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
+
+
+def _why(exc: BaseException) -> str:
+    """A failure as a phrase."""
+    if isinstance(exc, urllib.error.HTTPError):
+        return f"HTTP {exc.code}"
+    if isinstance(exc, urllib.error.URLError) and isinstance(exc.reason, OSError):
+        exc = exc.reason
+    if isinstance(exc, TimeoutError):
+        return "it takes too long"
+    if isinstance(exc, OSError):
+        return exc.strerror or str(exc) or type(exc).__name__
+    return "it does not speak HTTP" if isinstance(exc, http.client.HTTPException) else "no chat completion"
 
 
 def _silent(url: str) -> Refusal:

@@ -49,6 +49,8 @@ class Turns(Struct, frozen=True, kw_only=True):
     """What the full text follows from: the user's turns, and what tools gave back."""
     asked: words.Directives
     """The directives of the last turn of the user's own."""
+    misread: tuple[str, ...] = ()
+    """What of them was not understood."""
     user: str
     """That turn's words, without directives."""
     partial: str | None = None
@@ -84,6 +86,7 @@ def read(messages: Sequence[Mapping[str, Any]], *, fresh: bool = False) -> Turns
             [_told(message) for message in own if message.get("role") in ("user", "tool")]
         ).decode(),
         asked=words.directives(text) if "[[sim:" in text else words.Directives(),
+        misread=words.misread(text) if "[[sim:" in text else (),
         user=words.without_directives(text),
         partial=partial,
         echo=_echo(request, partial) if partial and not prefilled else "",

@@ -8,7 +8,7 @@ A user message may hold directives, for tests that need an exact answer:
 
 `say` the text itself, `words` or `tokens` how many of them, `reasoning` how many tokens of thought, `tools` how many
 calls or the names of the functions, `finish` the finish reason, `refusal` the words of a refusal. What is not
-understood is ignored, and so is a value that does not fit its key.
+understood is ignored, and so is a value that does not fit its key; `misread` tells what that was.
 """
 
 from __future__ import annotations
@@ -76,6 +76,19 @@ class Directives(msgspec.Struct, frozen=True, kw_only=True):
 _FINISHES = frozenset({"stop", "length", "tool_calls", "content_filter", "error"})
 _NUMBERS = frozenset({"words", "tokens", "reasoning"})
 _TEXTS = frozenset({"say", "refusal"})
+_WANTED: Mapping[str, str] = {
+    "say": "text",
+    "words": "a whole number",
+    "tokens": "a whole number",
+    "reasoning": "a whole number",
+    "tools": "a number, or names of functions",
+    "finish": "stop, length, tool_calls, content_filter or error",
+    "refusal": "text",
+}
+"""Key → what its value has to be, in words."""
+_OPENING = "[[sim:"
+_QUOTED = 40
+"""Characters of a prompt that a phrase about it repeats."""
 
 
 def directives(text: str) -> Directives:
@@ -85,6 +98,26 @@ def directives(text: str) -> Directives:
         for key, quoted, bare in _PAIR.findall(found[1]):
             asked |= _read(key, bare or _unescape(quoted))
     return Directives(**asked)
+
+
+def misread(text: str) -> tuple[str, ...]:
+    """What in a text's directives is not understood, a phrase for each."""
+    told: list[str] = []
+    for found in _DIRECTIVES.finditer(text):
+        for key, quoted, bare in _PAIR.findall(found[1]):
+            if not _read(key, bare or _unescape(quoted)):
+                told.append(_misfit(key, bare or quoted))
+        if rest := " ".join(_PAIR.sub(" ", found[1]).split()):
+            told.append(f"{rest[:_QUOTED]!r} is no key=value")
+    if _OPENING in without_directives(text):
+        told.append("a [[sim: is not closed by ]]")
+    return tuple(told)
+
+
+def _misfit(key: str, value: str) -> str:
+    if key in _WANTED:
+        return f"{key} is {value[:_QUOTED]!r}, and has to be {_WANTED[key]}"
+    return f"{key[:_QUOTED]} is no key: they are {', '.join(_WANTED)}"
 
 
 def without_directives(text: str) -> str:
@@ -100,9 +133,10 @@ def _read(key: str, value: str) -> dict[str, Any]:
         return {key: value}
     if key == "finish" and value in _FINISHES:
         return {key: value}
-    if key == "tools":
-        names = tuple(name for name in value.split(",") if name)
-        return {"tools": number} if number is not None else {"names": names}
+    if key == "tools" and number is not None:
+        return {"tools": number}
+    if key == "tools" and (names := tuple(name for name in value.split(",") if name)):
+        return {"names": names}
     return {}
 
 

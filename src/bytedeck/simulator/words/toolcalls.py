@@ -38,9 +38,8 @@ def chosen(call: Call, model: Model, turns: Turns, seed: str) -> list[dict[str, 
     choice = call.tool_choice
     if not offered or choice == "none" or (turns.prefilled and choice in (None, "auto")):
         return []
-    named = _named(choice)
-    if named:
-        picked = [function for function in offered if function["name"] == named][:1]
+    if wish := named(choice):
+        picked = [function for function in offered if function["name"] == wish][:1]
     elif not turns.after_tool and (turns.asked.names or turns.asked.tools is not None):
         picked = _directed(offered, turns.asked)
     else:
@@ -49,7 +48,8 @@ def chosen(call: Call, model: Model, turns: Turns, seed: str) -> list[dict[str, 
     return picked[:1] if call.body.get("parallel_tool_calls") is False else picked
 
 
-def _named(choice: Any) -> str:
+def named(choice: Any) -> str:
+    """The function that a `tool_choice` names, or ""."""
     if not isinstance(choice, dict):
         return ""
     function = choice.get("function")

@@ -44,7 +44,8 @@ def test_the_simulators_own_models_are_not_in_the_lists(openrouter: Simulator, p
     ("method", "path", "status"),
     [
         ("GET", "/api/v1/nothing", 404),
-        ("GET", "/", 404),
+        ("POST", "/", 405),
+        ("GET", "/api/v1/", 404),
         ("GET", "/models", 404),
         ("GET", "/api/v1", 404),
         ("GET", "/api/v1/sim/stats", 404),
@@ -134,8 +135,21 @@ def test_scripts_are_put_added_and_taken_away(openrouter: Simulator) -> None:
     assert [row["met"] for row in get(openrouter, "/sim/script")["data"]] == [1, 2]
     assert ask(openrouter, "DELETE", "/sim/script").json["data"] == []
     assert chat(openrouter).status == 200
-    with pytest.raises(SimulatorError, match="unknown field"):
+    with pytest.raises(SimulatorError, match="no use for whom"):
         openrouter.fault("timeout", whom="all")
+
+
+def test_the_pages_are_listed(openrouter: Simulator) -> None:
+    """At / and /sim/, each page with a sentence; for this machine alone, and not in the journal."""
+    told = get(openrouter, "/")
+    assert told == get(openrouter, "/sim/")
+    rows = {(row["method"], row["path"]) for row in told["pages"]}
+    assert {("GET", "/sim/journal"), ("POST", "/sim/clock"), ("PUT", "/sim/script")} <= rows
+    assert all(row["what"].endswith(".") for row in told["pages"])
+    for path in ("/", "/sim/"):
+        assert ask(openrouter, "GET", path, headers={"Host": "evil.example"}).status == 403
+        assert ask(openrouter, "GET", path, headers={"Origin": "http://evil.example"}).status == 403
+    assert openrouter.journal() == []
 
 
 def test_the_table_of_faults_is_told(openrouter: Simulator) -> None:

@@ -228,6 +228,12 @@ def test_double_finish_and_bare_usage(sim: Simulator) -> None:
     assert bare.events[-2]["choices"] == []
 
 
+def test_a_dripping_answer_takes_seconds_and_not_minutes(sim: Simulator) -> None:
+    """Slow enough to be seen, and not so slow that it looks like a stall."""
+    usual = faults.table()["drip"].params
+    assert 4 < len(streamed(sim, "").body) / usual["bytes"] * usual["seconds"] < 12
+
+
 def test_html_wrong_types_gzip_and_nothing(sim: Simulator) -> None:
     """Bodies that are not what was asked for."""
     page = chat(sim, fault="html;status=200")
@@ -298,13 +304,87 @@ def test_a_chain_falls_over_to_the_next_model(sim: Simulator) -> None:
         ("cut;tokens=-1", "needs a whole number"),
         ("drip;seconds=nan", "needs a number"),
         ("cut;tokens", "none of them as key=value"),
+        ("cut,tokens=3", "'tokens=3' is no fault's name. A fault is written as name;key=value"),
+        ("cut tokens=3", "'cut tokens=3' is no fault's name. A fault is written as name;key=value"),
+        ("cut,tokens", "'tokens' is no fault's name"),
+        ("cut;tokens=3;reset", "not '3;reset'. A fault is written as"),
+        ("cut=3", "'cut=3' is no fault's name."),
+        ("cut|tokens=3", "A fault is written as"),
+        (";tokens=3", "'' is no fault's name"),
+        ("cut;tokens=3;many", "needs a whole number from 0 for tokens, not '3;many'"),
+        ("nope", "knows no fault 'nope'. All of them: GET /sim/faults"),
+        ("randon", "Did you mean random?"),
     ],
 )
 def test_a_fault_that_cannot_be_meant_is_a_400(sim: Simulator, written: str, told: str) -> None:
     """It says what would be right."""
-    came = chat(sim, fault=written)
-    assert came.status == 400
-    assert told in came.json["error"]["message"]
+    said = [chat(sim, fault=written), chat(sim, f"sim/{written}")]
+    assert {came.status for came in said} == {400}
+    assert all(told in came.json["error"]["message"] for came in said)
+    assert all("Did you mean" not in came.json["error"]["message"] for came in said) or "Did" in told
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "comments;count=2,truncated;tokens=2",
+        "comments:count=2,truncated:tokens=2",
+        "comments:count=2 , truncated; tokens = 2 ;",
+        "sim/comments:count=2,T1:tokens=2",
+    ],
+)
+def test_faults_are_written_alike_everywhere(sim: Simulator, written: str) -> None:
+    """Several of them, with either sign, in a header, in a model's place and in a script."""
+    model = written if written.startswith("sim/") else f"sim/{written}"
+    bodies = [streamed(sim, written).body, streamed(sim, "", model=model).body]
+    sim.script([{"fault": written}])
+    bodies.append(streamed(sim, "").body)
+    for body in bodies:
+        assert body.count(b"data: {") == 3  # the role, and two tokens
+        assert (
+            body.count(COMMENT) == 1 + 2 * 4
+        )  # at first one, then two before each, and before the one that is cut
+        assert b"[DONE]" not in body
+
+
+def test_random_in_a_models_place_and_in_a_header(sim: Simulator) -> None:
+    """Another fault for each request, the same ones with the same seed; the journal names what it was."""
+
+    def met() -> list[tuple[str, ...]]:
+        sim.reset(scale=0)
+        for _ in range(12):
+            ask(
+                sim,
+                "POST",
+                "/api/v1/rerank",
+                {"model": "sim/random", "query": "a", "documents": ["b"]},
+                timeout=0.1,
+            )
+            headers = {"X-Sim-Fault": "random;times=1"}
+            ask(
+                sim,
+                "POST",
+                "/api/v1/rerank",
+                {"model": "sim/fine", "query": "a", "documents": ["b"]},
+                timeout=0.1,
+                headers=headers,
+            )
+        return [entry.faults for entry in sim.journal()]
+
+    once = met()
+    assert once == met()
+    names = [name for told in once[::2] for name in told]
+    assert len(names) == 12
+    assert len(set(names)) > 6
+    assert set(names) <= set(faults.table())
+    assert [len(told) for told in once[1::2]] == [1] + [0] * 11
+
+
+def test_a_fault_among_several_that_needs_thoughts_has_them(sim: Simulator) -> None:
+    """The model of several faults is one that all of them can damage."""
+    assert faults.bare_slug("sim/comments,reasoning-only:times=1") == "sim/reasoning_only"
+    came = chat(sim, "sim/comments,reasoning-only")
+    assert came.json["choices"][0]["message"]["reasoning"]
 
 
 def test_the_references_ids_are_names_too() -> None:

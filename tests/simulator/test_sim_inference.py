@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bytedeck.simulator import Simulator
+from bytedeck.simulator import Settings, Simulator
 from bytedeck.simulator.money import accounts
+from bytedeck.simulator.words import borrowed
 from simclient import HI, MODEL, Came, ask, chat, settled
 
 CHAT = "/api/v1/chat/completions"
@@ -251,6 +252,81 @@ def test_another_servers_words(openrouter: Simulator, parrot: str) -> None:
     assert came.events[-2]["usage"]["completion_tokens"] == openrouter.ledger()[0]["completion_tokens"] > 0
     _Parrot.status = 500
     assert chat(openrouter).json["error"]["code"] == 502
+    assert [entry.notes for entry in openrouter.journal()] == [(), (f"no words from {parrot}: HTTP 500",)]
+
+
+def test_a_dead_server_of_words_is_told(openrouter: Simulator) -> None:
+    """Before anything is asked of it, and in the journal for each request that wanted words."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dead = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    assert borrowed.trouble(Settings(words_from=dead)) == "Connection refused"
+    openrouter.reset(words_from=dead)
+    assert [chat(openrouter).status for _ in range(2)] == [502, 502]
+    told = (f"no words from {dead}: Connection refused",)
+    assert [entry.notes for entry in openrouter.journal()] == [told, told]
+
+
+def test_a_server_that_speaks_no_http_is_no_server_of_words(openrouter: Simulator) -> None:
+    """It is refused at once, not waited for."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def speak() -> None:
+            for _ in range(2):
+                with listener.accept()[0] as line:
+                    line.recv(65_536)
+                    line.sendall(b"220 mail.example ESMTP\r\n")
+
+        speaking = threading.Thread(target=speak)
+        speaking.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        assert borrowed.trouble(Settings(words_from=url)) == "it does not speak HTTP"
+        openrouter.reset(words_from=url)
+        assert chat(openrouter).status == 502
+        speaking.join()
+
+
+def test_a_server_of_words_that_answers_is_no_trouble(parrot: str) -> None:
+    """Whatever it says, with its key or without."""
+    assert borrowed.trouble(Settings(words_from=parrot, words_key="sk-parrot")) == ""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_directives_that_come_to_nothing_are_told(openrouter: Simulator, stream: bool) -> None:
+    """The answer is as usual; a header says why, and the journal."""
+    for prompt, told in (
+        ("[[sim: words=3]]", None),
+        ("[[sim: word=3]]", "word is no key: they are say, words, tokens, reasoning, tools, finish, refusal"),
+        ("[[sim: words=many finish=tired]]", "words is 'many', and has to be a whole number; "
+         "finish is 'tired', and has to be stop, length, tool_calls, content_filter or error"),
+        ("[[sim: words=3, please]]", "words is '3,', and has to be a whole number; 'please' is no key=value"),
+        ('[[sim: say="x"', "a [[sim: is not closed by ]]"),
+        ("[[sim: tools=get_weather]]", "tools: the request offers none"),
+        ("[[sim: reasoning=5]]", f"reasoning: {MODEL} does not think"),
+    ):  # fmt: skip
+        came = chat(openrouter, stream=stream, messages=[{"role": "user", "content": prompt}])
+        assert (came.status, came.headers.get("x-sim-note")) == (200, told), prompt
+        assert "; ".join(openrouter.journal()[-1].notes) == (told or ""), prompt
+
+
+def test_tools_that_were_not_offered_are_told(openrouter: Simulator) -> None:
+    """By name, with those that were; words that a call takes the place of; a key in a prompt is masked."""
+    tools = [{"type": "function", "function": {"name": "get_time", "parameters": {"type": "object"}}}]
+
+    def note(prompt: str, **more: Any) -> str | None:
+        messages = [{"role": "user", "content": prompt}]
+        told: str | None = chat(openrouter, messages=messages, tools=tools, **more).headers.get("x-sim-note")
+        return told
+
+    assert note("[[sim: tools=get_time]]") is None
+    assert note("[[sim: tools=get_weather]]") == "tools: get_weather was not offered, but get_time"
+    assert note("[[sim: tools=1]]", tool_choice="none") == "tools: the request's tool_choice goes first"
+    assert note('[[sim: tools=1 say="x"]]') == "say: a function is called instead"
+    note("[[sim: words=sk-or-v1-0123456789abcdef]]", tool_choice="none")
+    assert openrouter.journal()[-1].notes == ("words is '…cdef', and has to be a whole number",)
+    many = " ".join(f"k{number}=1" for number in range(20))
+    assert (note(f"[[sim: {many}]]", tool_choice="none") or "").endswith("; and 12 more")
+    as_json = {"response_format": {"type": "json_object"}, "tool_choice": "none"}
+    assert "the answer is JSON" in (note("[[sim: words=3]]", **as_json) or "")
 
 
 @pytest.fixture

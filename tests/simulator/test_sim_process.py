@@ -117,9 +117,15 @@ def test_the_command_lists_the_faults() -> None:
     [
         (("--tps", "-1"), "tps is -1.0"),
         (("--faults", "overloded"), "Did you mean overloaded"),
-        (("--script", "none.toml"), "There is no script none.toml"),
+        (("--script", "none.toml"), "none.toml: There is no such script"),
         (("--at", "tomorrow"), "'tomorrow' is no moment"),
-        (("--port", "99999"), "99999"),
+        (("--faults", "nope"), "All of them: byte simulate --list-faults"),
+        (("--port", "99999"), "'99999' is no port"),
+        (("--port", "x"), "'x' is no port: that is a whole number from 0"),
+        (("--rate", "0.5"), "give both"),
+        (("--faults", "cut", "--rate", "3"), "'3' is no share: that is a number from 0"),
+        (("--faults", "cut", "--rate", "half"), "'half' is no share"),
+        (("--faults", "cut", "--rate", "nan"), "'nan' is no share"),
         (("--local", "--words-from", "http://x"), "choose one"),
         (("--host", "203.0.113.7"), "no address of this machine"),
         (("--words-from", "x"), "is no base URL"),
@@ -133,13 +139,25 @@ def test_the_command_says_what_it_cannot_do(args: tuple[str, ...], told: str) ->
     assert "Traceback" not in result.stderr
 
 
+def test_the_command_warns_of_a_dead_server_of_words() -> None:
+    """At the start, and it goes on: what ends it here is an address that is none."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dead = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    said = run("--words-from", dead, "--host", "203.0.113.7").stderr
+    assert f"No words from {dead}: Connection refused" in said
+    assert "no address of this machine" in said
+
+
 def test_an_occupied_port_and_a_malformed_script(openrouter: Simulator, tmp_path: Path) -> None:
     """They are told like bad options."""
     port = openrouter.url.rpartition(":")[2]
     assert f"Port {port} on 127.0.0.1 is in use" in run("--port", port).stderr
     script = tmp_path / "bad.toml"
     script.write_text("[[fault]]\nfault = 3")
-    assert "The script is malformed" in run("--script", str(script)).stderr
+    assert (
+        "bad.toml: Entry 1 of the script: fault is 3, a number, and has to be text."
+        in run("--script", str(script)).stderr
+    )
 
 
 def test_without_the_extra_it_says_how_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,15 @@ def test_rate_and_random_follow_from_the_seed() -> None:
     assert len({one[0] for one in hit}) > 50
 
 
+def test_random_among_others_and_for_some_times() -> None:
+    """`random` is a name like any other: it takes times, and stands beside others."""
+    playing = Script("0", script.entries([{"fault": "comments:count=2,random"}]))
+    met = [played(playing, 0.0, number) for number in range(50)]
+    assert {len(one) for one in met} == {2}
+    assert {one[0] for one in met} == {"comments:count=2"}
+    assert len({one[1] for one in met}) > 20
+
+
 def test_a_file_as_toml_and_as_json(tmp_path: Path) -> None:
     """The same script in both."""
     (tmp_path / "a.toml").write_text(TOML)
@@ -90,11 +99,26 @@ def test_a_file_as_toml_and_as_json(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ('[[fault]]\nfault = "overloded"', "Did you mean overloaded"),
-        ('[[fault]]\nfault = "reset"\nwhen = 3', "unknown field `when`"),
+        ('[[fault]]\nfault = "overloded"', "byte simulate --list-faults$"),
+        ('[[fault]]\nfault = "reset"\nwhen = 3', "no use for when: it takes fault, after"),
+        ('[[fault]]\nfault = "reset"\nafter = "soon"', "after is 'soon', text, and has to be a number"),
+        ('[[fault]]\nfault = "reset"\ntimes = 1.5', "times is 1.5, a number, and has to be a whole number"),
+        ('[[fault]]\nfault = "reset"\nrate = true', "rate is True, true or false, and has to be a number"),
+        ('[[fault]]\nfault = "reset"\nmodel = ["a"]', "model is .'a'., a list, and has to be text"),
+        (
+            '[[fault]]\nfault = "reset"\nskin = "chatt"',
+            "no skin is 'chatt'. They are chat, completions, .*data",
+        ),
+        ('[[fault]]\nfault = "reset"\nfor = 60\nevery = 30', "every is 30 and shorter than for, 60"),
+        ('fault = "reset"', "is a list of faults.* This one is text"),
+        ('fault = ["reset"]', "Entry 1 of the script is text, and has to be an object"),
+        ("", "The script is empty"),
+        ("# nothing yet", "has no entries"),
+        ("fault = []", "has no entries"),
         ('[[fault]]\nfault = "reset"\nafter = -3', "after is -3"),
         ('[[fault]]\nfault = "reset"\nrate = 3.0', "rate is 3.0"),
         ('[[fault]]\nfault = ""', "names no fault"),
-        ("[[fault]]\nafter = 3", "missing required field `fault`"),
+        ("[[fault]]\nafter = 3", "needs the key fault"),
         ("[[faults]]\nafter = 3", "is a list of faults"),
         ("not toml", "is no TOML"),
     ],
@@ -106,6 +130,8 @@ def test_what_is_no_script_is_told_in_one_sentence(tmp_path: Path, text: str, to
     with pytest.raises(SimulatorError, match=told) as caught:
         script.load(str(file))
     assert "\n" not in str(caught.value)
+    assert "`" not in str(caught.value)
+    assert str(caught.value).startswith(f"{file}: ")
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -115,7 +141,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     for name, told in (
         ("bytes.toml", "cannot be read"),
         ("bad.json", "is no JSON"),
-        ("none.toml", "cannot be read"),
+        ("none.toml", "There is no such script"),
+        ("", "This is a directory, and a script is a file"),
     ):
-        with pytest.raises(SimulatorError, match=told):
+        with pytest.raises(SimulatorError, match=told) as caught:
             script.load(str(tmp_path / name))
+        assert str(caught.value).startswith(f"{tmp_path / name}: ")

@@ -183,7 +183,7 @@ def test_openai_takes_what_is_no_success(gpt: OpenAI) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "found"),
-    [("double_finish", ["stop", "stop"]), ("bare_usage", ["stop"]), ("comments", ["stop"]), ("split_utf8", ["stop"]),
+    [("double_finish", ["stop", "stop"]), ("comments", ["stop"]), ("split_utf8", ["stop"]),
      ("line_ends", ["stop"]), ("gzip", ["stop"]), ("debug", ["stop"]), ("drip;bytes=50;seconds=0", ["stop"])],
 )  # fmt: skip
 def test_openai_reads_through_the_odd(gpt: OpenAI, fault: str, found: list[str]) -> None:
@@ -255,6 +255,24 @@ def test_openrouter_in_mid_stream(router: OpenRouter) -> None:
         sent(router, "sim/f5")
     with pytest.raises(errors.ResponseValidationError), sent(router, "sim/f2", stream=True) as stream:
         list(stream)
+
+
+def test_a_bare_usage_chunk(gpt: OpenAI, router: OpenRouter) -> None:
+    """A last chunk of choices [] and usage alone: openai takes it, openrouter fails on it once all was said."""
+    fault = "bare_usage;bare=1"
+    told = streamed(gpt, extra_headers={"X-Sim-Fault": fault})
+    plain = streamed(gpt)
+    assert (text_of(told), finishes(told)) == (text_of(plain), ["stop"])
+    last, usual = told[-1], plain[-1]
+    assert last.model_fields_set == {"choices", "usage"}
+    assert (last.choices, last.usage.total_tokens) == ([], usual.usage.total_tokens)
+    assert (hasattr(usual.usage, "cost_details"), hasattr(last.usage, "cost_details")) == (True, False)
+    seen: list[Any] = []
+    with sent(router, stream=True, fault=fault) as stream, pytest.raises(errors.ResponseValidationError):
+        list(map(seen.append, stream))
+    assert (text_of(seen), finishes(seen)) == (text_of(plain), ["stop"])
+    with sent(router, stream=True, fault="bare_usage") as stream:
+        assert [chunk.usage is not None for chunk in stream][-2:] == [False, True]
 
 
 def test_anthropic_talks_and_streams(claude: Anthropic, sim: Simulator) -> None:

@@ -106,8 +106,9 @@ def test_async_with_and_a_second_start() -> None:
         ({"usage": "triple"}, "usage is 'triple'"),
         ({"journal": 0}, "at least one"),
         ({"words_from": "ftp://x"}, "is no base URL"),
-        ({"script": "no-such-file.toml"}, "There is no script"),
-        ({"faults": "overloded"}, "Did you mean overloaded"),
+        ({"script": "no-such-file.toml"}, "^no-such-file.toml: There is no such script"),
+        ({"faults": "overloded"}, "Did you mean overloaded.*: byte simulate --list-faults$"),
+        ({"script": "/"}, "^/: This is a directory"),
         ({"colour": "red"}, "no setting of the simulator"),
     ],
 )

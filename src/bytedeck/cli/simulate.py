@@ -24,34 +24,28 @@ class _Failed(click.ClickException):
     exit_code = 2
 
 
-class _Port(click.ParamType):
-    name = "port"
+def _port(value: Any) -> int:
+    text = str(value)
+    if not (text.isascii() and text.isdecimal() and int(text[:6]) <= _MOST_PORTS):
+        raise click.BadParameter(
+            f"{text!r} is no port: that is a whole number from 0 (any free one) to {_MOST_PORTS}."
+        )
+    return int(text)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        text = str(value)
-        if not (text.isascii() and text.isdecimal() and int(text[:6]) <= _MOST_PORTS):
-            self.fail(f"{text!r} is no port: that is a whole number from 0 (any free one) to {_MOST_PORTS}.")
-        return int(text)
 
-
-class _Share(click.ParamType):
-    name = "share"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            share = float(value)
-        except ValueError:
-            share = -1.0
-        if not 0 <= share <= 1:
-            self.fail(f"{str(value)!r} is no share: that is a number from 0 (none) to 1 (all).")
-        return share
+def _share(value: Any) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise click.BadParameter(f"{str(value)!r} is no share: that is a number from 0 (none) to 1 (all).")
+    return share
 
 
 @click.command("simulate")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option(
-    "--port", type=_Port(), default=8788, show_default=True, metavar="PORT", help="0: any free one."
-)
+@click.option("--port", type=_port, default=8788, show_default=True, metavar="PORT", help="0: any free one.")
 @click.option("--seed", default="0", show_default=True, help="What every word and chance follows from.")
 @click.option("--tps", type=float, default=0.0, help="Tokens a second; 0: no waiting.")
 @click.option("--ttft", type=float, default=0.0, help="Seconds to the first token.")
@@ -59,7 +53,7 @@ class _Share(click.ParamType):
 @click.option("--faults", default="", metavar="FAULT", help='A fault for every request, or "random".')
 @click.option(
     "--rate",
-    type=_Share(),
+    type=_share,
     default=None,
     metavar="FLOAT",
     help="How many requests it hits: 0 to 1.  [default: 1; random: 0.1]",
@@ -126,13 +120,13 @@ def _serve(options: dict[str, Any], at: str | None, local: bool, json_: bool) ->
 
     rate = options.pop("rate")
     if rate is not None and not options["faults"]:
-        raise click.UsageError(
+        raise _Failed(
             "--rate says how many requests --faults hits: give both. A script's entries have a rate of their own."
         )
     if rate is None:
         rate = 0.1 if RANDOM in options["faults"].lower() else 1.0
     if local and options["words_from"]:
-        raise click.UsageError("--local and --words-from are two sources of words: choose one.")
+        raise _Failed("--local and --words-from are two sources of words: choose one.")
     moment = None if at is None else clock.moment(at)
     with _local_words() if local else _own_words() as words:
         settings = check(Settings(rate=rate, at=moment, **(options | words)))

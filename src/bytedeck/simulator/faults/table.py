@@ -132,9 +132,9 @@ def find(name: str, where: str = PAGE) -> Fault:
         return _ANY
     if known in _TABLE:
         return _TABLE[known]
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or known in _KEYS:
         raise _refused(f"{name!r} is no fault's name. {_GRAMMAR} All names: {where}")
-    near = get_close_matches(known, [*_TABLE, *_ALIASES, RANDOM], 1, 0.6)
+    near = get_close_matches(known, [*_TABLE, *_ALIASES, RANDOM], 1, 0.7)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise _refused(f"The simulator knows no fault {name!r}.{hint} All of them: {where}")
 
@@ -169,7 +169,8 @@ def _value(fault: Fault, key: str, text: str, default: Any) -> Any:
     whole = isinstance(default, int)
     if not math.isfinite(number) or number < 0 or (whole and number != int(number)):
         kind = "a whole number" if whole else "a number"
-        raise _refused(f"The fault {fault.name} needs {kind} from 0 for {key}, not {text!r}.")
+        hint = f" {_GRAMMAR}" if _FIRST_KEY.search(text) else ""
+        raise _refused(f"The fault {fault.name} needs {kind} from 0 for {key}, not {text!r}.{hint}")
     return int(number) if whole else number
 
 
@@ -231,3 +232,5 @@ _ALIASES = {
     "t2": "silence",
 }
 _TABLE = _gathered()
+_KEYS = frozenset(ALWAYS).union(*(row.params for row in _TABLE.values())) - _TABLE.keys()
+"""What is no fault's name, but a key's behind a wrong sign."""

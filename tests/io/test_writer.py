@@ -293,3 +293,27 @@ def test_a_verdict_may_ask_for_more(store: SqliteStore) -> None:
         store._writer.put(Job(None, 0, lambda verdict: store.flush()))  # not of itself
     store.flush()
     assert len(store.rows(limit=100)) == 50
+
+
+def test_closing_waits_for_no_stranger(store: SqliteStore) -> None:
+    """Rows that others put while one closes are another thread's work: `close` returns, again and again."""
+    begin(store, intent(0))
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            begin(store, intent(1, f"{number:032x}"))
+            store.settle(settlement(1, f"{number:032x}"))
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        for _ in range(30):
+            store._writer.close(timeout=30.0)
+    finally:
+        stop.set()
+        writing.join()
+    store.flush()
+    assert (store.verify().ok, store.lost) == (True, [])

@@ -195,7 +195,7 @@ def test_the_command_serves_until_it_is_told_to_stop(number: int, code: int) -> 
 
 def test_a_short_soak() -> None:
     """Some hundred random faults: nothing crashes, nothing stays open, the money adds up. scripts/soak-simulator does ten thousand."""
-    script = Path(__file__).parents[2] / "scripts" / "soak-simulator"
+    script = Path(__file__).parents[2] / "bench" / "soak.py"
     command = [sys.executable, str(script), "--requests", "300", "--seed", "soak"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert (done.returncode, "BROKEN" in done.stdout, done.stderr) == (0, False, ""), done.stdout

@@ -131,7 +131,8 @@ class Writer:
 
     def close(self, timeout: float = 10.0) -> None:
         """Let the thread end, and wait for it."""
-        thread = self._thread
+        with self._starting:  # a thread that somebody is about to start cannot be waited for
+            thread = self._thread
         self.stop()
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
@@ -218,7 +219,10 @@ class Writer:
         for job in jobs:
             with suppress(BaseException):  # a callback that exits does so alone
                 self._tell(job, failed.get(id(job)))
-        return not (any(job is _STOP for job in jobs) and self._left())
+        is_over = any(job is _STOP for job in jobs)
+        if is_over:
+            self._leave()
+        return not is_over
 
     def _take(self) -> list[Job]:
         """What is there, in its order; of more than a batch the rest is for the next turn."""
@@ -267,22 +271,15 @@ class Writer:
             return LedgerError(f"The ledger cannot be written: {error}.")
         return self._sink.explain(error)
 
-    def _left(self) -> bool:
-        """Let go of the file and the thread. False if there is more to do after all."""
+    def _leave(self) -> None:
+        """Let go of the file and the thread. What came meanwhile is another thread's: somebody waits for the end of this one."""
         with self._busy:
             self._thread = None
             if self._sink is not None:
                 self._sink.close()
-        # Who put a row meanwhile saw either no thread, and started one, or the row is seen here.
-        return not self._queue or not self._claim()
-
-    def _claim(self) -> bool:
-        """Be the thread that writes, if there is none."""
-        with self._starting:
-            if self._thread is not None:
-                return False
-            self._thread = threading.current_thread()
-        return True
+        # Who put a row meanwhile saw no thread and started one, or the row is seen here.
+        if self._queue and self._thread is None:
+            self._start()
 
 
 def _sentence(job: Job, verdict: LedgerError) -> str:

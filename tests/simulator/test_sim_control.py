@@ -29,11 +29,16 @@ def test_every_page_answers(openrouter: Simulator) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/models", "/models/user", "/models?use_rss=true", "/models?q=simulator", "/embeddings/models"]
+    "path", ["/models", "/models?use_rss=true", "/models?q=simulator", "/embeddings/models"]
 )
 def test_the_simulators_own_models_are_not_in_the_lists(openrouter: Simulator, path: str) -> None:
     """Official clients see OpenRouter's; who knows the name gets the model, its endpoints and its answers."""
     assert b"sim/" not in ask(openrouter, "GET", f"/api/v1{path}").body
+
+
+def test_a_client_that_checks_names_by_its_keys_list_finds_them(openrouter: Simulator) -> None:
+    """`/models/user` has the simulator's own models, beside those of `/models`."""
+    assert b'"sim/truncated"' in ask(openrouter, "GET", "/api/v1/models/user").body
     assert get(openrouter, "/api/v1/models/count")["data"]["count"] < 100
     assert get(openrouter, "/api/v1/model/sim/stall")["data"]["id"] == "sim/stall"
     assert get(openrouter, "/api/v1/models/sim/fine/endpoints")["data"]["endpoints"]

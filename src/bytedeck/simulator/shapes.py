@@ -130,7 +130,7 @@ class Model(Struct, frozen=True, kw_only=True):
     """Its answers may train other models."""
     quantization: str = "unknown"
     is_listed: bool = True
-    """Whether the lists of models show it; those of the simulator's own are told at `/sim/faults` instead."""
+    """Whether every list of models shows it; those of the simulator's own stand in `/models/user` and `/sim/faults`."""
     gone: str = ""
     """Why it is not served: "dead" (400), "deprecated", "no_endpoints", "free_ended" (404); "" if it is."""
     successor: str = ""

@@ -199,8 +199,12 @@ class Catalogue:
         )
 
     def user(self, query: Mapping[str, str], now: float, rules: Rules) -> dict[str, Any]:
-        """The answer of GET /models/user: what the account's rules leave."""
-        rows = [row for row in listing.select(self, query, now) if self.permitted(row, rules)]
+        """The answer of GET /models/user: what the account's rules leave, and the simulator's own models.
+
+        Clients check by this list whether a key may use a name; one that does could not choose `sim/…` else.
+        """
+        found = listing.select(self, query, now, unlisted=True)
+        rows = [row for row in found if self.permitted(row, rules)]
         return listing.page(rows, query, "/api/v1/models/user")
 
     def count(self, query: Mapping[str, str], now: float = 0.0) -> dict[str, Any]:

@@ -248,15 +248,15 @@ def _within(figure: Figure, limits: dict[str, Decimal], now: float) -> Test:
     return test
 
 
-def select(known: Known, query: Mapping[str, str], now: float) -> list[Model]:
-    """The models that a query asks for, in its order. Gone, expired and unlisted ones are never among them."""
+def select(known: Known, query: Mapping[str, str], now: float, *, unlisted: bool = False) -> list[Model]:
+    """The models that a query asks for, in its order. Gone and expired ones are never among them."""
     asked = {"output_modalities": "text", **{name: text for name, text in query.items() if text != ""}}
     tests = [make(asked[name]) for name, make in FILTERS.items() if name in asked]
     tests += _bounds(asked, now)
     rows = [
         model
         for model in known.models
-        if model.is_listed
+        if (model.is_listed or unlisted)
         and not model.gone
         and not expired(model, now)
         and all(test(model, known.facts(model)) for test in tests)

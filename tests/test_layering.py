@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 HOUSE = Path(__file__).parent.parent / "src" / "bytedeck"
-NOUNS = {"types", "money", "errors", "config"}
+NOUNS = {"types", "events", "money", "errors", "config"}
 MAY: dict[str, set[str]] = {
     "money": set(),
-    "types": {"money"},
+    "events": set(),
+    "types": {"money", "events"},
     "errors": {"types"},
     "config": {"types", "money", "errors", "data"},
     "data": set(),

@@ -1,6 +1,6 @@
 """The nouns that travel between the stages: frozen, plain, each defined once.
 
-This file imports nothing of ours but `money`. Dicts stop at the wire: what comes from
+This file imports nothing of ours but `money` and `events`. Dicts stop at the wire: what comes from
 a provider or goes to one keeps its own shape only where passing it on untouched is the
 promise (messages, tools, annotations, reasoning details).
 """
@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
 
+from .events import Event, Seam
 from .money import to_usd
 
 Message = Mapping[str, Any]
@@ -33,6 +34,32 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     first_event: float = 60.0
     idle: float = 30.0
     total: float = 600.0
+
+
+Failover = Literal["continue", "restart", "error"]
+"""What happens when an answer breaks off after its first words: the next model goes on with them, or
+starts anew with a declared `restart`, or the error is told."""
+
+
+class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How hard an answer is fought for. None: not said here, so what lies below holds."""
+
+    failover: Failover | None = None
+    hedge: bool | None = None
+    """Whether the next model starts as well when the first word is later than the model's own p95."""
+    compact: bool | None = None
+    """Whether the oldest messages may be left out where a prompt is longer than every model's context."""
+    stream_tools: bool | None = None
+    """Whether tool calls are shown while they are written; if not, they come whole at the end."""
+
+    def over(self, below: Policy) -> Policy:
+        """This policy where it says something, the one below elsewhere."""
+        return Policy(
+            failover=self.failover or below.failover,
+            hedge=below.hedge if self.hedge is None else self.hedge,
+            compact=below.compact if self.compact is None else self.compact,
+            stream_tools=below.stream_tools if self.stream_tools is None else self.stream_tools,
+        )
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -59,6 +86,11 @@ class Ask(Struct, frozen=True, kw_only=True):
     """What all attempts together may cost at most, in units of 10⁻¹² USD."""
     headers: tuple[tuple[str, str], ...] = ()
     """Extra request headers, passed on."""
+    policy: Policy = Policy()
+    """Overrides the key's, the task's and the general one."""
+    can_erase: bool = True
+    """Whether the caller can be told to take back what it was shown (a `restart`). Without it, an answer
+    that nobody can go on with ends in an error."""
 
 
 class Price(Struct, frozen=True, kw_only=True):
@@ -130,6 +162,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     defaults: Mapping[str, Any] = {}
     """The task's parameters: they fill absent fields only."""
     timeouts: Timeouts = Timeouts()
+    policy: Policy = Policy()
     notes: tuple[str, ...] = ()
     """What the caller should be told: a dead id's successor, an alias, an expiry."""
 
@@ -177,6 +210,8 @@ class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True):
     images: tuple[dict[str, Any], ...] = ()
     audio: tuple[dict[str, Any], ...] = ()
     logprobs: tuple[dict[str, Any], ...] = ()
+    event: Event | None = None
+    """What happened at this point, before the words of this delta."""
 
     def __str__(self) -> str:
         return self.text
@@ -279,8 +314,8 @@ class Reply(Struct, frozen=True, kw_only=True):
     id: str = ""
     """The request's id, ours."""
     attempts: tuple[Attempt, ...] = ()
-    seams: tuple[dict[str, Any], ...] = ()
-    """Where a second model went on with a first one's words."""
+    seams: tuple[Seam, ...] = ()
+    """Where another attempt went on after the answer had broken off; empty for an answer of one piece."""
     notes: tuple[str, ...] = ()
     """What the caller should know besides: a dead id's successor, a ledger that could not be written."""
     first_token: float | None = None
@@ -359,11 +394,13 @@ __all__ = [
     "Attempt",
     "Candidate",
     "Delta",
+    "Failover",
     "Fault",
     "Intent",
     "Message",
     "Model",
     "Plan",
+    "Policy",
     "Price",
     "PriceRule",
     "Quality",

@@ -31,7 +31,7 @@ def as_json(reply: Reply, error: ByteError | None = None) -> dict[str, Any]:
         "cost_known": reply.cost_known,
         "finish_reason": reply.finish_reason,
         "native_finish_reason": reply.native_finish_reason,
-        "seams": list(reply.seams),
+        "seams": _plain(reply.seams),
         "attempts": [_attempt(one) for one in reply.attempts],
         "id": reply.id,
         "generation_id": reply.generation_id,

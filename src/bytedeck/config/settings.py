@@ -53,6 +53,20 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("timeouts.first_event", (), "60", "Seconds from the headers to the first data.", "timeouts.first_event"),
     Setting("timeouts.idle", (), "30", "Seconds between two pieces of data.", "timeouts.idle"),
     Setting("timeouts.total", (), "600", "Seconds for the whole request.", "timeouts.total"),
+    Setting("policy.failover", (), "continue",
+            "When an answer breaks off after its first words: continue it with the next model, restart, or error.",
+            "policy.failover"),
+    Setting("policy.hedge", (), "false",
+            "Whether the next model starts as well when the first word is later than usual for the model.",
+            "policy.hedge"),
+    Setting("policy.compact", (), "false",
+            "Whether the oldest messages may be left out where a prompt is too long for every model.",
+            "policy.compact"),
+    Setting("policy.stream_tools", (), "false",
+            "Whether tool calls are shown while they are written; a break in one cannot be hidden then.",
+            "policy.stream_tools"),
+    Setting("keys.<label>.policy.<which>", (), "as in policy",
+            "What the requests of one key do differently; the label is the one of `byte usage --by key`."),
     Setting("aliases.<name>", (), "", "A short name of yours for a model id."),
     Setting("tasks.<name>.models", (), "as shipped", "Ids or aliases, first choice first. A new task needs it."),
     Setting("tasks.<name>.light", (), "as shipped", "The model for short and simple prompts of `auto`."),
@@ -64,6 +78,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("tasks.<name>.params.<field>", (), "max_tokens 4096, temperature 0.7",
             "A request field that is sent where the caller leaves it out."),
     Setting("tasks.<name>.timeouts.<which>", (), "as in timeouts", "A bound of this task's own."),
+    Setting("tasks.<name>.policy.<which>", (), "as in policy", "What this task does differently."),
 )  # fmt: skip
 
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^@]*(?=@)")

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..types import Model, Timeouts
+from ..types import Model, Policy, Timeouts
 from .secret import Secret
 
 
@@ -31,6 +31,8 @@ class Task(Struct, frozen=True, kw_only=True):
     """What in a prompt speaks for this task; only `auto` reads it."""
     timeouts: Timeouts = Timeouts()
     """Whole: the general timeouts with this task's own on top."""
+    policy: Policy = Policy()
+    """This task's own; what it leaves open is the general one's."""
     version: int = 1
 
 
@@ -68,6 +70,10 @@ class Config(Struct, frozen=True, kw_only=True):
     app_title: str
     """`X-OpenRouter-Title`; "" sends none."""
     timeouts: Timeouts
+    policy: Policy
+    """Whole: every field is said."""
+    key_policies: Mapping[str, Policy]
+    """By the key's label in the ledger: what requests of this key do differently."""
     retries: int
     """How often one model is asked again at most, whatever the failure."""
     fallback_models: tuple[str, ...]

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..errors import ConfigError
-from ..types import Model, Timeouts
+from ..types import Model, Policy, Timeouts
 from .document import Document, read
 from .names import nearest, stands_for
 from .secret import Secret, clean_key, key_path, open_to_others
@@ -22,6 +22,7 @@ from .tables import Seconds, TaskTable, Text, registry
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 DEFAULT_TITLE = "Bytedeck"
 DEFAULT_RETRIES = 2
+DEFAULT_POLICY = Policy(failover="continue", hedge=False, compact=False, stream_tools=False)
 
 _DATA = Path(__file__).parent.parent / "data"
 _KEY = ("OPENROUTER_API_KEY", "OPENROUTER_KEY")
@@ -40,12 +41,20 @@ class _Ledger(Struct, frozen=True, forbid_unknown_fields=True):
     required: bool | UnsetType = UNSET
 
 
+class _KeyTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """`[keys.<label>]`."""
+
+    policy: Policy = Policy()
+
+
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
     """The settings file. A task's own table is converted by itself, so that an error can say which it is."""
 
     openrouter: _OpenRouter = _OpenRouter()
     timeouts: Seconds = Seconds()
     ledger: _Ledger = _Ledger()
+    policy: Policy = Policy()
+    keys: dict[str, _KeyTable] = {}
     retries: Annotated[int, Meta(ge=0, le=10)] | UnsetType = UNSET
     fallback_models: list[Text] | UnsetType = UNSET
     aliases: dict[str, Any] = {}
@@ -180,6 +189,8 @@ def load(env: Mapping[str, str] | None = None) -> Config:
             sources, "openrouter.app_title", "OPENROUTER_APP_TITLE", file.openrouter.app_title, DEFAULT_TITLE
         ),
         timeouts=timeouts,
+        policy=_policy(sources, file),
+        key_policies={label: table.policy for label, table in file.keys.items()},
         retries=sources.value("retries", file.retries, DEFAULT_RETRIES),
         fallback_models=tuple(sources.value("fallback_models", file.fallback_models, [])),
         ledger_required=sources.value("ledger.required", file.ledger.required, False),
@@ -200,6 +211,13 @@ def _timeouts(sources: _Sources, file: _File) -> Timeouts:
     for name in Timeouts.__struct_fields__:
         sources.value(f"timeouts.{name}", getattr(file.timeouts, name), 0.0)
     return file.timeouts.over(Timeouts())
+
+
+def _policy(sources: _Sources, file: _File) -> Policy:
+    for name in Policy.__struct_fields__:
+        said = getattr(file.policy, name)
+        sources.value(f"policy.{name}", UNSET if said is None else said, None)
+    return file.policy.over(DEFAULT_POLICY)
 
 
 def _key(sources: _Sources) -> Secret | None:

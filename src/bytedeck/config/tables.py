@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..types import Timeouts
+from ..types import Policy, Timeouts
 from .document import Document, plain
 from .names import fold, nearest
 from .shape import Task
@@ -54,6 +54,7 @@ class TaskTable(Struct, frozen=True, forbid_unknown_fields=True):
     keywords: list[Text] | UnsetType = UNSET
     params: dict[str, Any] | UnsetType = UNSET
     timeouts: Seconds | UnsetType = UNSET
+    policy: Policy | UnsetType = UNSET
     version: _Whole | UnsetType = UNSET
 
     def over(self, below: TaskTable) -> TaskTable:
@@ -63,6 +64,8 @@ class TaskTable(Struct, frozen=True, forbid_unknown_fields=True):
             fields["params"] = {**below.params, **self.params}
         if below.timeouts is not UNSET and self.timeouts is not UNSET:
             fields["timeouts"] = msgspec.structs.replace(below.timeouts, **_set(self.timeouts))
+        if below.policy is not UNSET and self.policy is not UNSET:
+            fields["policy"] = self.policy.over(below.policy)
         return msgspec.structs.replace(below, **fields)
 
     def task(self, name: str, timeouts: Timeouts) -> Task:

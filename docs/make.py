@@ -6,6 +6,7 @@ python docs/make.py writes; with --check it writes nothing and fails where somet
 from __future__ import annotations
 
 import re
+import runpy
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -190,6 +191,12 @@ def _params(params: Mapping[str, object]) -> str:
     return ", ".join(f"`{key}` ({value})" if value != "" else f"`{key}`" for key, value in params.items())
 
 
+def scenarios() -> str:
+    """What the rows promise, which tests/test_scenarios.py holds them to."""
+    made: str = runpy.run_path(str(DOCS.parent / "bench" / "days.py"))["table"]()
+    return made
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "error_tree": error_tree,
     "error_table": error_table,
@@ -204,6 +211,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "sim_keys": sim_keys,
     "sim_refusals": sim_refusals,
     "sim_faults": sim_faults,
+    "scenarios": scenarios,
 }
 
 

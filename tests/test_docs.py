@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 import bytedeck
-from bytedeck import client
+from bytedeck import shared
 from bytedeck.cli.main import cli
 from bytedeck.config import SETTINGS, load, shipped_models, shipped_tasks
 from bytedeck.errors import TABLE
@@ -55,10 +55,10 @@ def played(upstream: Upstream, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENROUTER_API_KEY", CANARY)
     monkeypatch.setenv("OPENROUTER_BASE_URL", upstream.url)
-    monkeypatch.setattr(client, "_default", None)
+    monkeypatch.setattr(shared, "_default", None)
     yield upstream
-    if client._default is not None:
-        client._default.close()
+    if shared._default is not None:
+        shared._default.close()
 
 
 # What is made from the code

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 HOUSE = Path(__file__).parent.parent / "src" / "bytedeck"
-NOUNS = {"types", "events", "money", "errors", "config"}
+NOUNS = {"types", "events", "health", "money", "errors", "config"}
 MAY: dict[str, set[str]] = {
     "money": set(),
     "events": set(),
+    "health": set(),
     "types": {"money", "events"},
     "errors": {"types"},
     "config": {"types", "money", "errors", "data"},
@@ -22,19 +23,30 @@ MAY: dict[str, set[str]] = {
     "codec": NOUNS,
     "call": NOUNS | {"codec"},
     "ledger": NOUNS,
-    "pipeline": NOUNS | {"route", "guard", "codec", "call", "ledger"},
+    "run": NOUNS | {"route", "guard", "call"},
+    "pipeline": NOUNS | {"route", "guard", "codec", "call", "ledger", "run"},
     # What the world is told by: commands, rows, and what a GET or a script is made of.
     "io": NOUNS
-    | {"call.steps", "ledger.entry", "ledger.report", "route.catalog", "codec.encode", "codec.faults"},
+    | {
+        "call.steps",
+        "call.health",
+        "call.breaker",
+        "ledger.entry",
+        "ledger.report",
+        "route.catalog",
+        "codec.encode",
+        "codec.faults",
+    },
     "house": NOUNS | {"pipeline", "io", "call.request", "route", "codec.faults"},
     "streams": NOUNS | {"io"},
     "client": NOUNS | {"house", "streams", "pipeline", "io", "ledger.report"},
     # It may know nothing of ours, so that a shared misreading of the wire cannot hide.
     "simulator": set(),
     "cli": NOUNS | {"client", "house", "io", "ledger", "route", "codec.encode", "simulator"},
-    "__init__": {"client", "streams", "types", "errors", "models"},
+    "shared": NOUNS | {"client", "streams"},
+    "__init__": {"client", "shared", "streams", "types", "events", "errors", "models"},
 }
-PURE = ("route", "guard", "call", "codec", "ledger", "pipeline")
+PURE = ("route", "guard", "call", "codec", "ledger", "run", "pipeline")
 OUTSIDE = {
     "os",
     "time",

@@ -6,7 +6,7 @@ that is over, settling twice, going on after the caller has left.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +21,15 @@ from bytedeck.call.steps import (
     Mark,
     Opened,
     Outcome,
+    Raised,
     Refused,
     Settle,
+    Speak,
     Start,
     Tick,
     Wait,
 )
+from bytedeck.errors import ByteError, NoWayToAnswer
 from bytedeck.types import Delta, Intent, Request, Settlement
 
 
@@ -36,11 +39,21 @@ class Act:
 
     pieces: Sequence[bytes] = ()
     end: str = "end"
-    """end, reset, stall; or before the headers: refused (connect), lost, silent."""
+    """end, reset, stall; or before the headers: refused (connect), lost, silent, raises (an error of ours)."""
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
     every: float = 0.0
     """Seconds before each piece."""
+    admitted: float = 0.0
+    """Seconds before the store's verdict."""
+    opens: float = 0.0
+    """Seconds before the headers, or before what comes instead of them."""
+    first: float = 0.0
+    """Seconds before the first piece, besides `every`."""
+    ends: float = 0.0
+    """Seconds before the end."""
+    begin: str = ""
+    """The store's verdict: began, refused, broken, slow; "": the world's own."""
 
 
 @dataclass
@@ -51,13 +64,25 @@ class Leg:
     opened: bool = False
     left: list[bytes] = field(default_factory=list)
     dead: bool = False
-    waiting_until: float | None = None
+    due: float | None = None
+    """When what is being waited for comes; None: nobody waits."""
+
+
+Pick = Callable[[list[int]], int]
+"""Of legs for which something comes at the same moment: whose comes first."""
 
 
 class World:
     """Plays `acts` in order, the last one again and again."""
 
-    def __init__(self, *acts: Act, slow_reader: float = 0.0, begin: str = "began") -> None:
+    def __init__(
+        self,
+        *acts: Act,
+        slow_reader: float = 0.0,
+        begin: str = "began",
+        pick: Pick = lambda ready: ready[0],
+    ) -> None:
+        self.pick = pick
         self.acts = list(acts)
         self.now = 1000.0
         self.slow_reader = slow_reader
@@ -78,10 +103,10 @@ class World:
 
     def run(self, flow: Generator[Any, Any, Any], *, leave_at: int | None = None, how: str = "leave") -> Any:
         """The request's result. At turn `leave_at` the caller leaves (only in a Wait or an Emit)."""
-        answer: Outcome | float | None = None
+        answer: Outcome | float | ByteError | None = None
         while True:
             try:
-                command = flow.send(answer)
+                command = flow.throw(answer) if isinstance(answer, ByteError) else flow.send(answer)
             except StopIteration as stop:
                 self.check()
                 return stop.value
@@ -111,7 +136,7 @@ class World:
         assert sorted(s.attempt for s, _ in self.settled) == sorted(begun)
         assert not self.legs
 
-    def _do(self, command: Any) -> Outcome | float:
+    def _do(self, command: Any) -> Outcome | float | ByteError:
         match command:
             case Begin(leg, intent):
                 assert leg not in self.legs
@@ -120,7 +145,7 @@ class World:
                 self.intents.append(intent)
             case Start(leg, request):
                 assert self.legs[leg].request is None
-                self.legs[leg].request = request
+                self.legs[leg].request, self.legs[leg].due = request, None
                 self.requests.append(request)
             case Mark(leg, attempt, generation):
                 assert self.legs[leg].opened
@@ -132,65 +157,91 @@ class World:
                 assert deltas
                 self.emitted += deltas
                 self.now += self.slow_reader
-            case Wait(legs, until):
-                return self._wait(legs, until)
+            case Speak(leg):
+                assert self.legs[leg].opened
+            case Wait(legs, until, keep):
+                return self._wait(legs, until, keep)
             case _:
                 raise AssertionError(f"no such command: {command!r}")
         return self.now
 
-    def _wait(self, legs: tuple[int, ...], until: float) -> Outcome:
+    def _wait(self, legs: tuple[int, ...], until: float, keep: bool) -> Outcome | ByteError:
         if not legs:
             self.pauses.append(max(0.0, until - self.now))
-            self.now = max(self.now, until)
-            return Tick(self.now)
-        (name,) = legs
+            return self._tick(until)
+        assert keep or len(legs) == 1, "legs that race are kept"
+        due = {name: self._due(name) for name in legs}
+        earliest = min(due.values())
+        if max(earliest, self.now) > until or earliest == _NEVER:
+            for name in () if keep else legs:
+                self.legs[name].dead = self.legs[name].request is not None
+            return self._tick(until)
+        self.now = max(self.now, earliest)
+        ready = [name for name, moment in due.items() if moment <= self.now]
+        name = self.pick(ready) if len(ready) > 1 else ready[0]
+        outcome = self._outcome(name, self.legs[name])
+        return outcome.error if isinstance(outcome, Raised) and not keep else outcome
+
+    def _due(self, name: int) -> float:
+        """When what a leg waits for comes. Once it is waited for, that stays."""
         leg = self.legs[name]
         assert not leg.dead, "a leg that is over was waited for"
+        if leg.due is None:
+            leg.due = self.now + self._delay(leg)
+        return leg.due
+
+    def _delay(self, leg: Leg) -> float:
+        act = leg.act
         if leg.request is None:
-            return self._begin(name, leg, until)
-        return self._opening(name, leg, until) if not leg.opened else self._reading(name, leg, until)
-
-    def _begin(self, name: int, leg: Leg, until: float) -> Outcome:
-        match self.begin:
-            case "began":
-                return Began(name, self.now)
-            case "refused":
-                del self.legs[name]
-                self.refused.append(leg.intent.attempt)
-                return Refused(name, self.now, "too many requests", 12.0)
-            case "broken":
-                return Broken(name, self.now, "begin", "the disk is full.")
-        return self._tick(until)
-
-    def _opening(self, name: int, leg: Leg, until: float) -> Outcome:
-        match leg.act.end:
-            case "refused":
-                leg.dead = True
-                return Broken(name, self.now, "connect", "connection refused")
-            case "lost":
-                leg.dead = True
-                return Broken(name, self.now, "headers", "connection reset")
-            case "silent":
-                leg.dead = True
-                return self._tick(until)
-        leg.opened = True
-        return Opened(name, self.now, 1_800_000_000.0, leg.act.status, leg.act.headers)
-
-    def _reading(self, name: int, leg: Leg, until: float) -> Outcome:
+            return _NEVER if (act.begin or self.begin) == "slow" else act.admitted
+        if not leg.opened:
+            return _NEVER if act.end == "silent" else act.opens
         if leg.left:
-            if self.now + leg.act.every > until:
-                leg.dead = True
-                return self._tick(until)
-            self.now += leg.act.every
+            return act.every + (act.first if len(leg.left) == len(act.pieces) else 0.0)
+        return act.ends if act.end in _ENDS else _NEVER
+
+    def _outcome(self, name: int, leg: Leg) -> Outcome:
+        leg.due = None
+        if leg.request is None:
+            return self._verdict(name, leg)
+        if not leg.opened:
+            return self._opening(name, leg)
+        if leg.left:
             return Data(name, self.now, leg.left.pop(0))
         leg.dead = True
-        match leg.act.end:
-            case "end":
-                return Ended(name, self.now)
-            case "reset":
-                return Broken(name, self.now, "body", "connection reset by peer")
-        return self._tick(until)
+        return _ENDS[leg.act.end](name, self.now)
+
+    def _verdict(self, name: int, leg: Leg) -> Outcome:
+        begin = leg.act.begin or self.begin
+        if begin == "refused":
+            del self.legs[name]
+            self.refused.append(leg.intent.attempt)
+            return Refused(name, self.now, "too many requests", 12.0)
+        if begin == "broken":
+            return Broken(name, self.now, "begin", "the disk is full.")
+        return Began(name, self.now)
+
+    def _opening(self, name: int, leg: Leg) -> Outcome:
+        if leg.act.end in _NO_HEADERS:
+            leg.dead = True
+            return _NO_HEADERS[leg.act.end](name, self.now)
+        leg.opened = True
+        return Opened(name, self.now, 1_800_000_000.0, leg.act.status, leg.act.headers)
 
     def _tick(self, until: float) -> Outcome:
         self.now = max(self.now, until)
         return Tick(self.now)
+
+
+_NEVER = float("inf")
+_ENDS: dict[str, Callable[[int, float], Outcome]] = {
+    "end": Ended,
+    "reset": lambda leg, at: Broken(leg, at, "body", "connection reset by peer"),
+}
+"""How a body may end; else it stalls."""
+_NO_HEADERS: dict[str, Callable[[int, float], Outcome]] = {
+    "refused": lambda leg, at: Broken(leg, at, "connect", "connection refused"),
+    "lost": lambda leg, at: Broken(leg, at, "headers", "connection reset"),
+    "raises": lambda leg, at: Raised(leg, at, NoWayToAnswer("The local model does not start.")),
+}
+"""What may come instead of headers."""

@@ -12,7 +12,7 @@ from importlib import import_module as _import_module
 
 if _typing.TYPE_CHECKING:
     from . import models
-    from .client import AsyncHub, Hub, chat, stream
+    from .client import AsyncHub, Hub
     from .errors import (
         AuthenticationFailed,
         BudgetExceeded,
@@ -31,8 +31,10 @@ if _typing.TYPE_CHECKING:
         UpstreamError,
         UpstreamTimeout,
     )
+    from .events import FellBack, Seam, Started, Waiting
+    from .shared import chat, stream
     from .streams import AsyncStream, Stream
-    from .types import Attempt, Delta, Reply, Timeouts, ToolCall, Usage
+    from .types import Attempt, Delta, Policy, Reply, Timeouts, ToolCall, Usage
 
 __all__ = [
     "AsyncHub",
@@ -45,13 +47,17 @@ __all__ = [
     "ContentFiltered",
     "ContextTooLong",
     "Delta",
+    "FellBack",
     "Hub",
     "InsufficientCredits",
     "LimitError",
     "ModelUnavailable",
     "NoWayToAnswer",
+    "Policy",
     "RateLimited",
     "Reply",
+    "Seam",
+    "Started",
     "Stream",
     "StreamBroken",
     "Timeouts",
@@ -61,6 +67,7 @@ __all__ = [
     "UpstreamError",
     "UpstreamTimeout",
     "Usage",
+    "Waiting",
     "chat",
     "models",
     "stream",
@@ -69,10 +76,12 @@ __all__ = [
 # Each name is fetched at its first use (PEP 562): `byte --help` needs none of them, and who only
 # catches our errors need not load an engine for it.
 _HOMES = {
-    "client": ("AsyncHub", "Hub", "chat", "stream"),
+    "client": ("AsyncHub", "Hub"),
+    "shared": ("chat", "stream"),
     "streams": ("AsyncStream", "Stream"),
     "models": ("models",),
-    "types": ("Attempt", "Delta", "Reply", "Timeouts", "ToolCall", "Usage"),
+    "events": ("FellBack", "Seam", "Started", "Waiting"),
+    "types": ("Attempt", "Delta", "Policy", "Reply", "Timeouts", "ToolCall", "Usage"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

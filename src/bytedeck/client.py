@@ -23,7 +23,7 @@ from .io.openrouter import TIMEOUT
 from .io.store import Store
 from .ledger.report import By, Report, Verification, parse_since
 from .streams import AsyncStream, OnChunk, Stream
-from .types import Ask, Message, Reply, Timeouts
+from .types import Ask, Failover, Message, Policy, Reply, Timeouts
 
 if TYPE_CHECKING:
     # Imported where it is used: 50 ms that a blocking program need not pay.
@@ -114,6 +114,7 @@ class Hub(_Face):
         timeout: float | Timeouts | None = None,
         max_cost: Decimal | str | None = None,
         headers: Mapping[str, str] | None = None,
+        policy: Failover | Policy | None = None,
         **params: Any,
     ) -> Reply:
         """Ask, and return the whole answer.
@@ -122,6 +123,7 @@ class Hub(_Face):
         `model`: an id, an alias, or several: a chain. Neither: the task `general`. `system`: put before
         the messages. `timeout`: seconds for the whole request, or `Timeouts`. `max_cost`: USD that all
         attempts together may cost ("0.05"); what could cost more is not sent. `headers`: sent along.
+        `policy`: "continue", "restart" or "error" for an answer that breaks off, or a `Policy`.
         `params`: any other field of the request (temperature, tools, reasoning, …), passed on untouched.
 
         Raises a ByteError with the partial text, the attempts and the upstream's own words.
@@ -129,7 +131,7 @@ class Hub(_Face):
         """
         ask = self.house.ask(
             prompt, task=task, model=model, system=system, timeout=timeout,
-            max_cost=max_cost, headers=headers, params=params, streamed=False,
+            max_cost=max_cost, headers=headers, policy=policy, params=params, streamed=False,
         )  # fmt: skip
         drive = self._drive(ask)
         while drive.advance() is not None:
@@ -146,17 +148,22 @@ class Hub(_Face):
         timeout: float | Timeouts | None = None,
         max_cost: Decimal | str | None = None,
         headers: Mapping[str, str] | None = None,
+        policy: Failover | Policy | None = None,
         on_chunk: OnChunk | None = None,
+        can_erase: bool = True,
         **params: Any,
     ) -> Stream:
         """Ask, and iterate over the answer while it comes. Arguments and errors as for `chat`.
 
+        An answer that breaks off is gone on with; what happens is told by `delta.event`. After a `Seam` with
+        `erase` that many characters have to be taken back; with `can_erase=False` this ends in an error instead.
         `on_chunk(content, full)` is called with each piece of text and the whole text so far.
         Nothing is sent before the first iteration.
         """
         ask = self.house.ask(
             prompt, task=task, model=model, system=system, timeout=timeout,
-            max_cost=max_cost, headers=headers, params=params, streamed=True,
+            max_cost=max_cost, headers=headers, policy=policy, params=params, streamed=True,
+            can_erase=can_erase,
         )  # fmt: skip
         return Stream(lambda: self._drive(ask), on_chunk)
 
@@ -170,12 +177,13 @@ class Hub(_Face):
         timeout: float | Timeouts | None = None,
         max_cost: Decimal | str | None = None,
         headers: Mapping[str, str] | None = None,
+        policy: Failover | Policy | None = None,
         **params: Any,
     ) -> Explanation:
         """Which models would be asked, why, and what the first could cost at worst. Nothing is sent to a model."""
         ask = self.house.ask(
             prompt, task=task, model=model, system=system, timeout=timeout,
-            max_cost=max_cost, headers=headers, params=params, streamed=False,
+            max_cost=max_cost, headers=headers, policy=policy, params=params, streamed=False,
         )  # fmt: skip
         if self._may_fetch():
             self.house.models.fetch(self.wire)
@@ -234,7 +242,7 @@ class Hub(_Face):
         if patience and fetching is not None:
             fetching.join(patience)
         flow = pipeline.answer(ask, self.house.deck(ask), began)
-        return Drive(flow, self.house.store, self.wire, sleep=self._sleep)
+        return Drive(flow, self.house.receiver, self.wire, sleep=self._sleep)
 
     def close(self) -> None:
         """Write what is still to be written, let go of connections, end the local model. Idempotent."""
@@ -273,12 +281,13 @@ class AsyncHub(_Face):
         timeout: float | Timeouts | None = None,  # noqa: ASYNC109 (the engine's deadlines, not a cancel scope)
         max_cost: Decimal | str | None = None,
         headers: Mapping[str, str] | None = None,
+        policy: Failover | Policy | None = None,
         **params: Any,
     ) -> Reply:
         """As `Hub.chat`. Cancelling it closes the upstream and settles the attempt."""
         ask = self.house.ask(
             prompt, task=task, model=model, system=system, timeout=timeout,
-            max_cost=max_cost, headers=headers, params=params, streamed=False,
+            max_cost=max_cost, headers=headers, policy=policy, params=params, streamed=False,
         )  # fmt: skip
         drive = await self._drive(ask)
         while await drive.advance() is not None:
@@ -295,13 +304,16 @@ class AsyncHub(_Face):
         timeout: float | Timeouts | None = None,
         max_cost: Decimal | str | None = None,
         headers: Mapping[str, str] | None = None,
+        policy: Failover | Policy | None = None,
         on_chunk: OnChunk | None = None,
+        can_erase: bool = True,
         **params: Any,
     ) -> AsyncStream:
         """As `Hub.stream`; iterate with `async for`. `on_chunk` may be async."""
         ask = self.house.ask(
             prompt, task=task, model=model, system=system, timeout=timeout,
-            max_cost=max_cost, headers=headers, params=params, streamed=True,
+            max_cost=max_cost, headers=headers, policy=policy, params=params, streamed=True,
+            can_erase=can_erase,
         )  # fmt: skip
         return AsyncStream(lambda: self._drive(ask), on_chunk)
 
@@ -315,12 +327,13 @@ class AsyncHub(_Face):
         timeout: float | Timeouts | None = None,  # noqa: ASYNC109
         max_cost: Decimal | str | None = None,
         headers: Mapping[str, str] | None = None,
+        policy: Failover | Policy | None = None,
         **params: Any,
     ) -> Explanation:
         """As `Hub.explain`."""
         ask = self.house.ask(
             prompt, task=task, model=model, system=system, timeout=timeout,
-            max_cost=max_cost, headers=headers, params=params, streamed=False,
+            max_cost=max_cost, headers=headers, policy=policy, params=params, streamed=False,
         )  # fmt: skip
         if self._may_fetch():
             await self.house.models.afetch(self.wire)
@@ -381,8 +394,10 @@ class AsyncHub(_Face):
             is_running = True
         if patience and is_running and fetching is not None:
             await asyncio.wait({fetching}, timeout=patience)
+        if self.house.watch.is_behind() and not self.house.scripted:
+            await asyncio.to_thread(self.house.watch.catch_up)
         flow = pipeline.answer(ask, self.house.deck(ask), began)
-        return AsyncDrive(flow, self.house.store, self.wire, sleep=self._sleep or asyncio.sleep)
+        return AsyncDrive(flow, self.house.receiver, self.wire, sleep=self._sleep or asyncio.sleep)
 
     async def aclose(self) -> None:
         """As `Hub.close`."""
@@ -405,32 +420,6 @@ class AsyncHub(_Face):
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-_default: Hub | None = None
-_default_lock = threading.Lock()
-
-
-def default_hub() -> Hub:
-    """The hub that `bytedeck.chat` and `bytedeck.stream` share, made from the environment at first use."""
-    global _default
-    with _default_lock:
-        if _default is None:
-            import atexit
-
-            _default = Hub()
-            atexit.register(_default.close)
-        return _default
-
-
-def chat(prompt: str | Iterable[Message], **options: Any) -> Reply:
-    """`Hub.chat` on the shared hub."""
-    return default_hub().chat(prompt, **options)
-
-
-def stream(prompt: str | Iterable[Message], **options: Any) -> Stream:
-    """`Hub.stream` on the shared hub."""
-    return default_hub().stream(prompt, **options)
 
 
 def _moment(since: datetime | str | None) -> datetime | None:

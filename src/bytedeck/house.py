@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from msgspec import MsgspecError, Struct, json
 from msgspec.structs import replace
@@ -24,15 +24,25 @@ from . import pipeline
 from .call import request as requests
 from .codec import faults
 from .config import Config, Task, load
-from .errors import TABLE, ConnectionFailed, InvalidRequest, StreamBroken, UpstreamTimeout, error_from
+from .errors import (
+    TABLE,
+    ByteError,
+    ConnectionFailed,
+    InvalidRequest,
+    StreamBroken,
+    UpstreamTimeout,
+    error_from,
+)
+from .health import Health, Standing
 from .io.openrouter import TIMEOUT, Models, endpoint, get
-from .io.store import Store
+from .io.store import Receiver, Store
 from .io.stores import open_store
+from .io.watch import Watch
 from .io.wire import Endpoint, Late, WireError
 from .money import to_units
 from .pipeline import Deck
 from .route import resolve, tasks
-from .types import Ask, Message, Plan, Route, Timeouts
+from .types import Ask, Failover, Message, Plan, Policy, Route, Timeouts
 
 if TYPE_CHECKING:
     from .io.local import Local
@@ -88,6 +98,13 @@ class House:
         self.store  # noqa: B018 - opens nothing yet, but a URL that cannot be meant is told now
         self.scripted = False
         """Whether a script answers instead of the upstreams (`Hub.testing`)."""
+        self.watch = Watch(self.store)
+        """How models and keys are doing."""
+
+    @property
+    def receiver(self) -> Receiver:
+        """What takes the marks of an attempt. What a script does says nothing of the models."""
+        return self.store if self.scripted else self.watch
 
     @cached_property
     def store(self) -> Store:
@@ -124,6 +141,8 @@ class House:
         headers: Mapping[str, str] | None,
         params: dict[str, Any],
         streamed: bool,
+        policy: Failover | Policy | None = None,
+        can_erase: bool = True,
     ) -> Ask:
         """What a caller's arguments mean. Raises InvalidRequest for what cannot be meant."""
         return Ask(
@@ -138,9 +157,35 @@ class House:
             total_timeout=None if isinstance(timeout, Timeouts) else _seconds(timeout),
             max_cost_units=_max_cost(max_cost),
             headers=tuple((headers or {}).items()),
+            policy=_policy(policy),
+            can_erase=can_erase,
         )
 
     def deck(self, ask: Ask) -> Deck:
+        """What a request that is about to be sent has to know.
+
+        Of the models and keys that are half open it tries only what nobody else is trying.
+        """
+        deck = self.known(ask)
+        return self._trying(ask, deck) if deck.health.due else deck
+
+    def _trying(self, ask: Ask, deck: Deck) -> Deck:
+        health = deck.health
+        while True:
+            try:
+                first = pipeline.plan(ask, deck).candidates[0]
+            except ByteError:  # the request will raise it
+                return deck
+            needs_key = first.route != "local"
+            if needs_key and _is_due(health.key(ask.key)) and not self.watch.claim_key(ask.key, ask.id):
+                health = health.without_key(ask.key)
+            elif _is_due(health.model(first.model)) and not self.watch.claim_model(first.model, ask.id):
+                health = health.without_model(first.model)
+            else:
+                return deck
+            deck = replace(deck, health=health)
+
+    def known(self, ask: Ask) -> Deck:
         """What is known at this moment. Looks at the local model only where it matters."""
         config, now = self.config, datetime.now(UTC)
         has_key = config.api_key is not None or self.scripted
@@ -160,11 +205,12 @@ class House:
             local_reason=reason,
             clean=self.clean,
             utc_minutes=now.hour * 60 + now.minute,
+            health=Health() if self.scripted else self.watch.health(),
         )
 
     def explain(self, ask: Ask) -> Explanation:
         """Who would be asked, and what it could cost. Nothing is sent."""
-        deck = self.deck(ask)
+        deck = self.known(ask)
         requests.check(ask)
         chosen = pipeline.plan(ask, deck)
         first = chosen.candidates[0]
@@ -176,7 +222,7 @@ class House:
     def plan(self, ask: Ask) -> Plan:
         """Who would be asked, in order, and why. Nothing is sent, nothing is composed."""
         requests.check(ask)
-        return pipeline.plan(ask, self.deck(ask))
+        return pipeline.plan(ask, self.known(ask))
 
     def task(self, name: str) -> Task:
         """The task of this name or alias. Raises UnknownTask with the nearest names."""
@@ -239,10 +285,15 @@ class House:
 
     def close(self) -> None:
         """Write what is still to be written, and end the local model."""
+        self.watch.close()
         if "store" in self.__dict__:
             self.store.close()
         if "local" in self.__dict__:
             self.local.stop()
+
+
+def _is_due(standing: Standing) -> bool:
+    return standing.state == "half_open" and not standing.probing
 
 
 def _request_id() -> str:
@@ -294,6 +345,18 @@ def _seconds(timeout: object) -> float | None:
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         raise InvalidRequest(f"timeout is {timeout!r}, and has to be a number of seconds above 0.")
     return float(timeout)
+
+
+def _policy(said: object) -> Policy:
+    """One word is the way in which a broken answer is taken up."""
+    if said is None:
+        return Policy()
+    if isinstance(said, Policy):
+        return said
+    if said in get_args(Failover):
+        return Policy(failover=said)  # type: ignore[arg-type]
+    known = ", ".join(f'"{one}"' for one in get_args(Failover))
+    raise InvalidRequest(f"policy is {said!r}, and has to be one of {known}, or a Policy.")
 
 
 def _max_cost(amount: object) -> int | None:

@@ -7,71 +7,49 @@ It decides and does nothing: `io.drive` carries out what it yields.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from .call import request, retry
 from .call.attempt import Tried, Try, attempt
-from .call.request import Amends
+from .call.race import Meaning, Runner, race
 from .call.steps import Flow, emit, pause
-from .config import Config
-from .errors import TABLE, BudgetExceeded, ByteError, NoWayToAnswer, error_from
-from .guard import budget
-from .route import catalog
-from .route.catalog import Catalog
+from .errors import TABLE, BudgetExceeded, NoWayToAnswer, error_from
+from .events import Event, FellBack, Waiting
 from .route.choose import choose
-from .types import Ask, Attempt, Candidate, Delta, Intent, Plan, Reply, Route, Timeouts, Usage
+from .run import Deck, Run, usual, worst_case
+from .types import Ask, Candidate, Delta, Plan, Reply
 
-MODELS_PER_REQUEST = 3
-"""How many models of a task's chain are tried; a chain that the caller names is tried whole."""
-
-
-class Deck(Struct, frozen=True, kw_only=True):
-    """What the house knows at the moment of asking: a snapshot, never looked up again."""
-
-    config: Config
-    catalog: Catalog | None
-    has_key: bool
-    has_local: bool
-    local_reason: str
-    """Why there is no local model, where there is none."""
-    clean: Callable[[str], str]
-    """Takes keys out of an upstream's words."""
-    utc_minutes: int
-    """Minutes since midnight, UTC: prices may depend on the hour."""
+WORTH_TELLING = 1.0
+"""Seconds from which on a person is told that we wait."""
 
 
 def answer(ask: Ask, deck: Deck, at: float) -> Flow[Reply]:
     """The whole request, begun at the monotonic moment `at`. Raises a ByteError that carries what there was."""
     request.check(ask)
-    run = _Run(ask, deck, plan(ask, deck), at)
+    run = Run(ask, deck, plan(ask, deck), at)
     tried = too_dear = None
-    gone: set[Route] = set()
-    for candidate, last in _chain(run):
-        if candidate.route in gone:
+    while run.queue:
+        candidate = run.queue.popleft()
+        if candidate.route in run.gone:
             continue
+        if tried is not None:
+            yield from _tell(run, _fell_back(tried, candidate))
         try:
-            tried = yield from _ask_model(run, candidate, last)
+            tried = yield from _ask_model(run, candidate, last=not run.queue)
         except BudgetExceeded as error:  # a cheaper one may follow
             too_dear = too_dear or error
             continue
-        answered_by = candidate
-        if tried.fault is None or tried.shown or run.at >= run.deadline:
+        if tried.fault is None or not run.goes_on(tried):
             break
-        then = TABLE[tried.fault.code].then
-        if then == "stop":
-            break
-        if then == "elsewhere":
-            gone.add(candidate.route)
     if tried is None:
         raise too_dear or NoWayToAnswer(TABLE["no_way_to_answer"].sentence)
-    reply = run.reply(tried, answered_by)
+    if tried.held:
+        tried = yield from _read(run, tried)
+    reply = run.reply(tried)
     if tried.fault is not None:
         raise error_from(tried.fault, reply)
-    if tried.held and ask.streamed:
-        yield from emit([Delta(text=reply.text, tool_calls=request.parts(reply.tool_calls))])
     return reply
 
 
@@ -84,12 +62,13 @@ def plan(ask: Ask, deck: Deck) -> Plan:
         has_key=deck.has_key,
         has_local=deck.has_local,
         local_reason=deck.local_reason,
+        health=deck.health,
     )
 
 
-def _ask_model(run: _Run, candidate: Candidate, last: bool) -> Flow[Tried]:
+def _ask_model(run: Run, candidate: Candidate, last: bool) -> Flow[Tried]:
     """One model, as often as its failures are worth it. Raises BudgetExceeded where it is too dear from the start."""
-    amends = Amends()
+    amends = request.beginning(run.ask, candidate)
     tries = 0
     tried = None
     while True:
@@ -99,12 +78,19 @@ def _ask_model(run: _Run, candidate: Candidate, last: bool) -> Flow[Tried]:
             if tried is None:
                 raise
             return tried  # what failed is told, not what it would cost to ask again
-        tried = yield from attempt(job, run.at, run.deadline)
-        run.record(tried, job)
+        rival = run.rival() if not tries else None
+        if rival is None:
+            tried = yield from attempt(job, run.at, run.deadline)
+            run.record(tried, job, candidate)
+        else:
+            tried = yield from _raced(run, job, candidate, rival)
         fault = tried.fault
-        if fault is None or tried.shown:
+        if fault is None or tried.shown or tried.record.model != candidate.model:
             return tried
-        changed = request.amended(amends, TABLE[fault.code].amend, fault, run.ask, run.plan, candidate)
+        amend = TABLE[fault.code].amend
+        if amend == "user_turn" and run.story.without_prefill(candidate):
+            continue
+        changed = request.amended(amends, amend, fault, run.ask, run.plan, candidate)
         if changed is not None:
             amends = changed
             continue
@@ -116,125 +102,71 @@ def _ask_model(run: _Run, candidate: Candidate, last: bool) -> Flow[Tried]:
             last=last,
             remaining=run.deadline - run.at,
             chance=retry.chance(job.intent.attempt),
+            may_repeat=run.deck.health.model(candidate.model).may_repeat,
         )
         if verdict.move != "again":
             return tried
+        if verdict.wait >= WORTH_TELLING:
+            yield from _tell(run, Waiting(model=candidate.model, why=fault.code, seconds=verdict.wait))
         run.at = yield from pause(run.at + verdict.wait)
 
 
-def worst_case(
-    ask: Ask, chosen: Plan, candidate: Candidate, amends: Amends, body_bytes: int, utc_minutes: int
-) -> int | None:
-    """What one attempt can cost at most, units; None where no price bounds it."""
-    if candidate.route == "local":
-        return 0
-    if candidate.info is None or not request.is_bounded(ask, candidate):
-        return None
-    cap = request.output_cap(ask, chosen, candidate, amends)
-    return catalog.worst_case(candidate.info, body_bytes, cap, utc_minutes)
+def _raced(run: Run, job: Try, candidate: Candidate, rival: Candidate) -> Flow[Tried]:
+    """One attempt, and one at the next model beside it where the first is late. The first to speak answers.
 
+    Who lost, or was not asked, may still be asked later; where nobody won, it is the first one's turn again.
+    """
+    jobs = [replace(job, raced=True)]
 
-def _chain(run: _Run) -> Iterator[tuple[Candidate, bool]]:
-    """The candidates to try, each with whether it is the last one."""
-    candidates = run.plan.candidates
-    chain = candidates if run.ask.models else candidates[:MODELS_PER_REQUEST]
-    for place, candidate in enumerate(chain, start=1):
-        yield candidate, place == len(chain)
+    def first(at: float) -> Flow[Tried]:
+        return attempt(jobs[0], at, run.deadline)
 
-
-def _patience(timeouts: Timeouts, candidate: Candidate) -> Timeouts:
-    """A model on this machine reads a long prompt at a hundred tokens a second: silent, but not stalled."""
-    return replace(timeouts, first_event=timeouts.total) if candidate.route == "local" else timeouts
-
-
-class _Run:
-    """What a request gathers on its way through the page."""
-
-    def __init__(self, ask: Ask, deck: Deck, chosen: Plan, at: float) -> None:
-        self.ask = ask
-        self.deck = deck
-        self.plan = chosen
-        self.began = self.at = at
-        self.deadline = at + chosen.timeouts.total
-        self.attempts: list[Attempt] = []
-        self.notes = list(chosen.notes)
-        self.spent = 0
-        """Units that may have been spent: what is known, and the worst case of what is not."""
-
-    def job(self, candidate: Candidate, amends: Amends) -> Try:
-        """The next attempt at a candidate. Raises BudgetExceeded where it might cost too much."""
-        composed = request.compose(self.ask, self.plan, candidate, amends)
-        size = len(composed.request.body)
-        worst = worst_case(self.ask, self.plan, candidate, amends, size, self.deck.utc_minutes)
+    def second(at: float) -> Flow[Tried] | None:
         try:
-            budget.afford(self.ask.max_cost_units, self.spent, worst, candidate.model)
-        except ByteError as error:
-            error.reply = self._unanswered(candidate)
-            raise
-        return Try(
-            leg=len(self.attempts) + 1,
-            intent=self._intent(candidate, worst),
-            request=composed.request,
-            timeouts=_patience(self.plan.timeouts, candidate),
-            shown=self.ask.streamed,
-            held=composed.held,
-            ledger_required=self.deck.config.ledger_required,
-            estimate=self._estimator(candidate),
-            clean=self.deck.clean,
-            is_local=candidate.route == "local",
-        )
+            jobs.append(replace(run.job(rival, request.beginning(run.ask, rival), beside=job), raced=True))
+        except BudgetExceeded:
+            return None
+        return attempt(jobs[1], at, run.deadline)
 
-    def _estimator(self, candidate: Candidate) -> Callable[[Usage], int | None]:
-        info, minutes = candidate.info, self.deck.utc_minutes
-        return lambda usage: None if info is None else catalog.estimate(info, usage, minutes)
+    runners = (Runner(first, usual(run.deck.health, candidate)), Runner(second, math.inf))
+    finishes = yield from race(runners, run.at, _meaning)
+    for finish in finishes:
+        if finish.result is not None:
+            run.record(finish.result, jobs[finish.place], (candidate, rival)[finish.place])
+        elif finish.settlement is not None:
+            run.lost(jobs[finish.place], finish.settlement)
+    return run.verdict(finishes, candidate, rival)
 
-    def _intent(self, candidate: Candidate, worst: int | None) -> Intent:
-        number = len(self.attempts) + 1
-        return Intent(
-            attempt=f"{self.ask.id}-{number}",
-            request=self.ask.id,
-            number=number,
-            task=self.plan.task,
-            model=candidate.model,
-            key=self.ask.key,
-            streamed=self.ask.streamed,
-            worst_units=worst,
-        )
 
-    def record(self, tried: Tried, job: Try) -> None:
-        """An attempt is over: the clock, the money, what to tell."""
-        self.at, self.deadline = tried.at, tried.deadline
-        self.attempts.append(tried.record)
-        cost = tried.record.cost_units
-        self.spent += cost if cost is not None else (job.intent.worst_units or 0)
-        if tried.note and tried.note not in self.notes:
-            self.notes.append(tried.note)
+def _meaning(tried: Tried) -> Meaning:
+    """What it means for a race that an attempt ended without a word."""
+    if tried.fault is None:
+        return "won"
+    row = TABLE[tried.fault.code]
+    return "stop" if row.then == "stop" or row.amend else "next"
 
-    def reply(self, tried: Tried, candidate: Candidate) -> Reply:
-        """What there is of an answer, whole or not."""
-        found = tried.reply
-        if tried.held:
-            found = request.unheld(found, f"call_{self.ask.id[:16]}")
-        return replace(
-            found,
-            id=self.ask.id,
-            task=self.plan.task,
-            model=found.model or candidate.model,
-            model_name=candidate.name,
-            requested_model=candidate.model,
-            why=candidate.why,
-            generation_id=tried.record.generation_id,
-            attempts=tuple(self.attempts),
-            notes=tuple(self.notes),
-            first_token=tried.record.first_token,
-            seconds=self.at - self.began,
-        )
 
-    def _unanswered(self, candidate: Candidate) -> Reply:
-        return Reply(
-            id=self.ask.id,
-            task=self.plan.task,
-            requested_model=candidate.model,
-            attempts=tuple(self.attempts),
-            notes=tuple(self.notes),
-        )
+def _read(run: Run, tried: Tried) -> Flow[Tried]:
+    """An answer that was held back, read from its JSON; shown now if it is whole."""
+    reply = request.unheld(tried.reply, f"call_{run.ask.id[:16]}")
+    if tried.voice is not None and tried.fault is None:
+        content = Delta(text=reply.text, tool_calls=request.parts(reply.tool_calls))
+        yield from emit(tried.voice.late(content))
+    return replace(tried, reply=reply)
+
+
+def _fell_back(tried: Tried, candidate: Candidate) -> FellBack:
+    code = tried.fault.code if tried.fault is not None else ""
+    return FellBack(from_model=tried.record.model, to_model=candidate.model, why=code)
+
+
+def _tell(run: Run, event: Event) -> Flow[None]:
+    """Something happened besides words. Who is not shown the answer while it comes is not told either."""
+    if not run.ask.streamed:
+        return
+    back = yield from emit([Delta(event=event)])
+    run.deadline += max(0.0, back - run.at)
+    run.at = max(back, run.at)
+
+
+__all__ = ["Deck", "answer", "plan", "worst_case"]

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from .events import Seam
 from .io.drive import Drive
 from .types import Delta, Reply
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from .io.adrive import AsyncDrive
 
 OnChunk = Callable[[str, str], object]
-"""Called with each piece of text and the whole text so far; may be async on the async face."""
+"""Called with each piece of text and the whole text so far; may be async on the async face.
+
+Where an answer has to begin anew it is called with "" and the text that is left."""
 
 
 class _Progress:
@@ -27,9 +30,18 @@ class _Progress:
         self._reply: Reply | None = None
         self._is_left = False
 
+    def _hear(self, delta: Delta) -> bool:
+        """Keep what a delta brought; whether `on_chunk` has something to be told."""
+        erase = delta.event.erase if isinstance(delta.event, Seam) else 0
+        if erase:
+            self._texts = [self.text[:-erase]]
+        if delta.text:
+            self._texts.append(delta.text)
+        return bool(delta.text or erase)
+
     @property
     def text(self) -> str:
-        """The text so far."""
+        """The text so far; a restart takes back what it replaces."""
         if len(self._texts) > 1:
             self._texts = ["".join(self._texts)]
         return self._texts[0] if self._texts else ""
@@ -69,10 +81,8 @@ class Stream(_Progress):
                 raise StopIteration
             self._ready = deltas[::-1]
         delta = self._ready.pop()
-        if delta.text:
-            self._texts.append(delta.text)
-            if self._on_chunk is not None:
-                self._on_chunk(delta.text, self.text)
+        if self._hear(delta) and self._on_chunk is not None:
+            self._on_chunk(delta.text, self.text)
         return delta
 
     def result(self) -> Reply:
@@ -127,12 +137,10 @@ class AsyncStream(_Progress):
                 raise StopAsyncIteration
             self._ready = deltas[::-1]
         delta = self._ready.pop()
-        if delta.text:
-            self._texts.append(delta.text)
-            if self._on_chunk is not None:
-                told = self._on_chunk(delta.text, self.text)
-                if isinstance(told, Awaitable):
-                    await told
+        if self._hear(delta) and self._on_chunk is not None:
+            told = self._on_chunk(delta.text, self.text)
+            if isinstance(told, Awaitable):
+                await told
         return delta
 
     async def result(self) -> Reply:

@@ -89,8 +89,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     """Overrides the key's, the task's and the general one."""
     can_erase: bool = True
-    """Whether the caller can be told to take back what it was shown (a `restart`). Without it, an answer
-    that nobody can go on with ends in an error."""
+    """Whether the caller can be told to take back words that it was shown (a `restart`). Without it, an
+    answer that nobody can go on with ends in an error."""
 
 
 class Price(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import pytest
 from msgspec import json
 from msgspec.structs import replace
 
-from bytedeck.call.request import Amends, amended, check, compose, is_bounded, output_cap, unheld
+from bytedeck.call.request import Amends, amended, beginning, check, compose, is_bounded, output_cap, unheld
 from bytedeck.errors import InvalidRequest
 from bytedeck.types import Ask, Candidate, Fault, Model, Plan, Price, Reply
 
@@ -258,3 +258,25 @@ PART = [{"type": "text", "text": "x"}]
 def test_what_bytes_and_tokens_bound(changes: dict[str, Any], model: str, bounded: bool) -> None:
     """Searches, plugins and files have fees of their own: under a bound on cost they are not sent unreckoned."""
     assert is_bounded(ask(**changes), candidate(model=model)) is bounded
+
+
+@pytest.mark.parametrize(
+    ("params", "mandatory", "is_dropped"),
+    [
+        ({"reasoning": {"enabled": False}}, True, True),
+        ({"reasoning": {"effort": "none"}}, True, True),
+        ({"reasoning_effort": "none"}, True, True),
+        ({"reasoning": {"effort": "high"}}, True, False),
+        ({"reasoning": {"enabled": False}}, False, False),
+        ({}, True, False),
+    ],
+)
+def test_reasoning_is_not_switched_off_where_it_cannot_be(
+    params: dict[str, Any], mandatory: bool, is_dropped: bool
+) -> None:
+    """A model that is known to refuse it is not sent the field; an effort that was asked for stays (ERR-14)."""
+    info = Model(id="a/b", name="B", reasoning_mandatory=mandatory)
+    who = Candidate(model="a/b", name="B", route="openrouter", why="", info=info)
+    ask = Ask(id="0" * 32, messages=(USER,), params=params)
+    sent = json.decode(compose(ask, PLAIN, who, beginning(ask, who)).request.body)
+    assert {name: sent.get(name) for name in params} == (dict.fromkeys(params) if is_dropped else params)

@@ -16,9 +16,13 @@ def judge(
     last: bool = False,
     retry_after: float | None = None,
     remaining: float = 600.0,
+    chance: float = 0.5,
+    may_repeat: bool = True,
 ) -> Verdict:
     fault = Fault(code=code, retry_after=retry_after)
-    return decide(fault, tries=tries, most=2, last=last, remaining=remaining, chance=0.5)
+    return decide(
+        fault, tries=tries, most=2, last=last, remaining=remaining, chance=chance, may_repeat=may_repeat
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,6 +76,45 @@ def test_retry_after(retry_after: float, last: bool, remaining: float, move: str
     assert verdict.move != "again" or verdict.wait >= retry_after
 
 
+@pytest.mark.parametrize(("retry_after", "last"), [(10.0, False), (60.0, True)])
+def test_chance_does_not_decide(retry_after: float, last: bool) -> None:
+    """Up to its bound a hint is followed, whatever the jitter, which never shortens it; past it never."""
+    for luck in (0.0, 0.5, 0.999999):
+        verdict = judge("rate_limited", last=last, retry_after=retry_after, chance=luck)
+        assert verdict.move == "again"
+        assert retry_after <= verdict.wait <= retry_after * 1.1
+        assert judge("rate_limited", last=last, retry_after=retry_after + 0.01, chance=luck).move != "again"
+
+
+def test_a_herd_does_not_come_back_together() -> None:
+    """A hint is stretched by up to a tenth of it, and by up to half a second where it is short."""
+    assert judge("rate_limited", retry_after=0.0, chance=0.5).wait == 0.25
+    assert judge("rate_limited", retry_after=40.0, last=True, chance=0.5).wait == 42.0
+
+
+@pytest.mark.parametrize("code", TABLE)
+def test_a_model_that_fails_often_is_not_asked_again(code: str) -> None:
+    """Without a budget for repeats the next model is asked; unless there is none, or it is not the model's fault."""
+    row = TABLE[code]
+    spent = {"may_repeat": False}
+    assert judge(code, last=True, **spent) == judge(code, last=True)
+    if row.blames == "model" and row.then == "next":
+        assert judge(code, **spent) == NEXT
+    else:
+        assert judge(code, **spent) == judge(code)
+
+
+SILENT = ("headers_timeout", "first_event_timeout", "idle_timeout", "total_timeout")
+
+
+@pytest.mark.parametrize("code", SILENT)
+@pytest.mark.parametrize("last", [True, False])
+def test_a_silent_route_is_never_asked_again(code: str, last: bool) -> None:
+    """It may still be working, and billing (D2, D3)."""
+    for retry_after in (None, 0.0):
+        assert judge(code, last=last, retry_after=retry_after).move != "again"
+
+
 def test_backoff_is_capped_at_any_number_of_tries() -> None:
     """No overflow at attempt 2,000, and never more than the cap."""
     assert [backoff(n, 1.0) for n in (1, 2, 3, 4, 5)] == [0.5, 1.0, 2.0, 4.0, 8.0]
@@ -86,6 +129,25 @@ def test_chance_is_spread_and_repeatable() -> None:
     assert min(seen) >= 0.0
     assert max(seen) < 1.0
     assert 0.4 < sum(seen) / len(seen) < 0.6
+
+
+@pytest.mark.parametrize(
+    ("code", "tries", "repeats", "move"),
+    [
+        ("truncated", 1, 0, "again"),
+        ("truncated", 1, 1, "again"),  # the first time, after a connection that was lost
+        ("truncated", 2, 1, "stop"),
+        ("truncated", 1, 2, "stop"),  # two repeats are the most, whatever they were for
+        ("unavailable", 2, 1, "again"),
+        ("unavailable", 2, 2, "stop"),
+    ],
+)
+def test_each_kind_of_failure_has_its_own_count(code: str, tries: int, repeats: int, move: str) -> None:
+    """What was lost with an old connection is not held against a stream that breaks; together they have a most."""
+    fault = Fault(code=code)
+    verdict = decide(fault, tries=tries, repeats=repeats, most=2, last=True, remaining=60, chance=1.0)
+    assert verdict.move == move
+    assert verdict.wait in (0.0, backoff(repeats + 1, 1.0))
 
 
 def test_fewer_retries_by_configuration() -> None:

@@ -12,7 +12,7 @@ from bytedeck.codec.encode import chat_stream
 from bytedeck.config import load
 from bytedeck.errors import ByteError, LedgerError, RateLimited
 from bytedeck.pipeline import Deck
-from bytedeck.types import Ask, Reply, Timeouts, ToolCall, Usage
+from bytedeck.types import Ask, Policy, Reply, Timeouts, ToolCall, Usage
 from world import Act, World
 
 MODEL = "maker/model"
@@ -180,11 +180,11 @@ def test_a_silent_route_is_not_asked_again(engine: Callable[..., Any]) -> None:
 
 
 def test_a_break_after_the_first_token_is_told(engine: Callable[..., Any]) -> None:
-    """Until mid-stream fail-over, a broken stream is a typed error with the words so far."""
+    """Who wants errors told gets a typed one, with the words so far, and nobody else is asked."""
     head = STREAMS["text"][: STREAMS["text"].index(b'"finish_reason":"stop"')]
     world = World(Act((head,), "reset"), Act((STREAMS["text"],)))
     with pytest.raises(ByteError) as caught:
-        world.run(engine(models=(MODEL, "a/b")))
+        world.run(engine(models=(MODEL, "a/b"), policy=Policy(failover="error")))
     assert caught.value.code == "truncated"
     assert caught.value.partial_text == world.text != ""
     assert len(world.intents) == 1
@@ -215,7 +215,7 @@ def test_comments_between_words_do_not_hold_off_the_idle_timer(engine: Callable[
     chunk = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
     world = World(Act([chunk, *[b": x\n\n"] * 100], "stall", every=0.9))
     with pytest.raises(ByteError) as caught:
-        world.run(engine(timeouts=Timeouts(idle=10.0)))
+        world.run(engine(timeouts=Timeouts(idle=10.0), policy=Policy(failover="error")))
     assert (caught.value.code, caught.value.partial_text) == ("idle_timeout", "a")
     assert world.now <= 1000.0 + 0.9 + 10.1
 

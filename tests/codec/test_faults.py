@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from email.utils import formatdate
 from typing import Any
 
@@ -404,6 +405,35 @@ def test_when_to_come_back(headers: dict[str, str], body: bytes, seconds: float 
     assert from_response(429, headers, body, NOW).retry_after == (
         None if seconds is None else pytest.approx(seconds)
     )
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "UTC"])
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "Sun Mar 30 00:00:00 2025"}, 60.0),  # asctime, which RFC 9110 still allows
+        ({"retry-after": "Sunday, 30-Mar-25 00:00:00 GMT"}, 60.0),
+        ({"retry-after": "Sun, 30 Mar 2025 00:00:00 -0000"}, 60.0),
+        ({"retry-after": "1743292800"}, 60.0),  # a moment where a span should stand
+        ({"retry-after": "Thu, 01 Jan 1970 00:05:00 GMT"}, 0.0),
+        # our clock is an hour behind the server's
+        ({"date": formatdate(NOW + 3600), "retry-after": formatdate(NOW + 3610)}, 10.0),
+        ({"date": formatdate(NOW + 3600), "x-ratelimit-reset": f"{NOW + 3610:.0f}000"}, 10.0),
+        ({"date": formatdate(NOW + 3600), "retry-after": "10"}, 10.0),
+        ({"date": "today", "retry-after": formatdate(NOW + 10)}, 10.0),
+    ],
+)
+def test_a_moment_is_what_its_author_means(
+    headers: dict[str, str], seconds: float, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every form of a date is GMT wherever we are, and is read by the server's own clock where it tells it."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert from_response(429, headers, b"", NOW).retry_after == pytest.approx(seconds)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_without_a_clock_only_spans_count() -> None:

@@ -75,7 +75,7 @@ def test_a_break_in_mid_stream_keeps_the_words(face: Face, upstream: Upstream) -
     upstream.script(words("one two three four").cut(900, Pause(0.05), Reset()))
     seen: list[str] = []
     with pytest.raises(StreamBroken) as caught:
-        face.stream(model=MODEL, each=lambda delta: seen.append(delta.text))
+        face.stream(model=MODEL, policy="error", each=lambda delta: seen.append(delta.text))
     assert caught.value.partial_text == "".join(seen) != ""
     assert caught.value.attempts[0].generation_id
     (row,) = face.rows()

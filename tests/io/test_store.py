@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from bytedeck.errors import ConfigError, LedgerError
+from bytedeck.health import Learnt
 from bytedeck.io.memory import MemoryStore
 from bytedeck.io.sqlite import SqliteStore
-from bytedeck.io.store import Store
+from bytedeck.io.store import Cursor, Store
 from bytedeck.io.stores import open_store
 from bytedeck.ledger.entry import instant
 from bytedeck.types import Usage
@@ -313,3 +314,69 @@ def test_open_store_refuses(url: str):
         open_store(url)
     assert any("sqlite:///" in line for line in caught.value.hint)
     assert "secret" not in f"{caught.value} {caught.value.hint}"
+
+
+def test_recent_tells_each_attempt_when_it_begins_and_when_it_ends(store: Store, clock: Clock):
+    """Each once, whatever the order of the ends; what they teach comes along."""
+    since = instant(START) - 1
+    begin(store, intent(1))
+    begin(store, intent(2, model="m/two", key=""))
+    first = store.recent(since, Cursor())
+    assert [(one.attempt[-2:], one.model, one.key, one.ended) for one in first.seen] == [
+        ("-1", "m/one", "home", None),
+        ("-2", "m/two", "", None),
+    ]
+    clock.pass_(seconds=3)
+    store.settle(unknown(2, outcome="prefill_refused", first_token=None))
+    store.flush()
+    second = store.recent(since, first.next)
+    (refused,) = second.seen
+    assert (refused.attempt, refused.outcome, refused.first_token) == (
+        f"{REQUEST}-2",
+        "prefill_refused",
+        None,
+    )
+    assert (refused.begun, refused.ended) == (instant(START), instant(START) + 3_000_000)
+    assert second.learnt == (Learnt("m/two", "prefill_refused", instant(START) + 3_000_000),)
+    begin(store, intent(3))
+    store.settle(settlement(1))
+    store.settle(settlement(3))
+    store.flush()
+    third = store.recent(since, second.next)
+    assert [(one.attempt[-2:], one.outcome) for one in third.seen] == [("-1", "answered"), ("-3", "answered")]
+    assert (third.seen[0].first_token, third.seen[0].seconds, third.seen[0].tokens) == (0.25, 1.5, 50)
+    assert store.recent(since, third.next).seen == ()
+    assert store.recent(since, third.next).learnt == second.learnt
+
+
+def test_recent_looks_back_only_so_far(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch):
+    """In time, and in number; what is too old is not kept an eye on."""
+    monkeypatch.setattr("bytedeck.io.memory.MOST_RECENT", 3)
+    monkeypatch.setattr("bytedeck.io.sqlite_read.MOST_RECENT", 3)
+    begin(store, intent(1))
+    found = store.recent(instant(START), Cursor())
+    assert (len(found.seen), len(found.next.open)) == (1, 1)
+    clock.pass_(minutes=11)
+    later = instant(clock.now)
+    store.settle(settlement(1))
+    for number in range(2, 7):
+        begin(store, intent(number))
+    store.flush()
+    found = store.recent(later, found.next)
+    assert [one.attempt[-1] for one in found.seen] == ["4", "5", "6"]
+    assert len(found.next.open) == 3
+
+
+def test_a_lesson_is_kept_at_its_latest(store: Store, clock: Clock):
+    """One line for each model and outcome; other outcomes teach nothing, a second settlement neither."""
+    for number in (1, 2):
+        begin(store, intent(number))
+        store.settle(settlement(number, outcome="reasoning_mandatory"))
+        clock.pass_(hours=1)
+    begin(store, intent(3))
+    store.settle(settlement(3))
+    store.settle(settlement(3, outcome="prefill_refused"))
+    store.flush()
+    assert store.recent(instant(clock.now), Cursor()).learnt == (
+        Learnt("m/one", "reasoning_mandatory", instant(START) + 3600 * 1_000_000),
+    )

@@ -265,7 +265,7 @@ def test_a_newer_ledger_is_refused(store: SqliteStore, path: Path):
 
 def newer_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if a later version had shipped one more migration."""
-    more = {**sql.migrations("sqlite"), "0002_color": "alter table intent add column color text default ';';"}
+    more = {**sql.migrations("sqlite"), "0003_color": "alter table intent add column color text default ';';"}
     monkeypatch.setattr(sql, "migrations", lambda dialect: more)
 
 
@@ -278,7 +278,7 @@ def test_an_older_ledger_is_brought_up_to_date_by_writing(store, path, monkeypat
     store.close()
     assert begin(store, intent(3)) is None
     assert len(store.rows()) == 3
-    assert raw(path, "select name from migration order by 1") == [("0001_ledger",), ("0002_color",)]
+    assert raw(path, "select name from migration order by 1")[-2:] == [("0002_learnt",), ("0003_color",)]
     assert raw(path, "select distinct color from intent") == [(";",)]
 
 
@@ -288,14 +288,14 @@ def test_an_older_ledger_is_brought_up_to_date_by_reading(store, path, monkeypat
     store.close()
     newer_code(monkeypatch)
     assert len(store.rows()) == 1
-    assert ("0002_color",) in raw(path, "select name from migration")
+    assert ("0003_color",) in raw(path, "select name from migration")
 
 
 def test_a_migration_that_fails_changes_nothing(store, path, monkeypatch):
     """All or nothing: half a migration is rolled back."""
     begin(store, intent(1))
     store.close()
-    broken = {**sql.migrations("sqlite"), "0002_bad": "create table half (x); select nonsense from nowhere;"}
+    broken = {**sql.migrations("sqlite"), "0003_bad": "create table half (x); select nonsense from nowhere;"}
     with monkeypatch.context() as patch:
         patch.setattr(sql, "migrations", lambda dialect: broken)
         assert "no such table: nowhere" in str(refused(store, 2))
@@ -324,7 +324,7 @@ def test_migrations_run_under_the_write_lock(store, path, monkeypatch):
 
 def test_a_shipped_migration_is_what_it_was():
     """Databases exist that were made by it: a change goes into a new file."""
-    assert list(sql.migrations("sqlite")) == ["0001_ledger"]
+    assert list(sql.migrations("sqlite")) == ["0001_ledger", "0002_learnt"]
     assert APPLICATION_ID == 0x42797465
 
 
@@ -490,7 +490,7 @@ def test_every_statement_is_used_and_every_file_loads():
     """The loader finds each named statement, and nothing between them."""
     assert set(sql.statements("sqlite")) == {
         *("begin", "mark", "settle", "rows", "usage", "requests", "all_requests"),
-        *("costs", "states", "without_intent"),
+        *("costs", "states", "without_intent", "last_intent", "recent", "watched", "learnt"),
     }
     assert all(text and "-- name" not in text for text in sql.statements("sqlite").values())
     assert sqlite_file.BUSY_TIMEOUT == 5.0

@@ -11,8 +11,9 @@ import pytest
 from bytedeck import config, errors, models
 from bytedeck.route.catalog import Catalog, parse
 from bytedeck.route.choose import choose
+from bytedeck.route.fit import too_long
 from bytedeck.route.resolve import display_name, takes_prefill
-from bytedeck.types import Ask, Message, Plan, Timeouts
+from bytedeck.types import Ask, Candidate, Message, Model, Plan, Policy, Timeouts
 
 LOCAL = "local/smollm2-135m"
 SONNET, HAIKU = "~anthropic/claude-sonnet-latest", "~anthropic/claude-haiku-latest"
@@ -494,6 +495,67 @@ def test_models_that_are_too_small_are_skipped() -> None:
     )
 
 
+OLD: tuple[Message, ...] = ({"role": "user", "content": WORDS}, {"role": "assistant", "content": "I see."})
+NEW: tuple[Message, ...] = ({"role": "user", "content": "And now?"},)
+COMPACT = Policy(compact=True)
+
+
+def test_what_can_be_shortened_is_not_refused() -> None:
+    """Where it is allowed a chain for which a prompt is too long is kept, the roomiest first, and it is said."""
+    catalog = listed("a/small", context_length=9_000)
+    small, big = catalog.models[0], listed("b/big", context_length=10_000).models[0]
+    both = Catalog(models=(small, big), by_id={"a/small": small, "b/big": big})
+    long = (*OLD, *OLD, *OLD, *OLD, *OLD, *NEW)
+    found = plan(LOCAL, "a/small", "b/big", messages=long, catalog=both, policy=COMPACT)
+    assert ids(found) == ["b/big", "a/small", LOCAL]
+    assert found.notes == (
+        "The prompt is longer than what any of the models holds: its oldest messages are left out.",
+    )
+    with pytest.raises(errors.ContextTooLong):
+        plan(LOCAL, "a/small", "b/big", messages=long, catalog=both)
+
+
+def test_shortening_is_the_last_resort() -> None:
+    """A model that holds the whole prompt is asked, and the others are not."""
+    found = plan(LOCAL, "openrouter/auto", messages=(*OLD, *NEW), policy=COMPACT)
+    assert ids(found) == ["openrouter/auto"]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (*NEW, *OLD[1:], *OLD[:1]),
+        ({"role": "system", "content": WORDS}, *OLD, *NEW),
+        (*NEW, {"role": "assistant", "content": WORDS}),
+    ],
+    ids=["the last word", "the instructions", "what follows the last word"],
+)
+def test_what_may_never_be_left_out_is_refused(messages: tuple[Message, ...]) -> None:
+    """Shortening would not help, so nothing is sent."""
+    with pytest.raises(errors.ContextTooLong):
+        plan(LOCAL, messages=messages, policy=COMPACT)
+
+
+@pytest.mark.parametrize(
+    ("limit", "params", "long"),
+    [
+        (None, {}, False),
+        (1_999, {}, False),
+        (9_999, {}, True),
+        (10_000, {}, False),
+        (9_999, {"plugins": []}, False),
+    ],
+)
+def test_which_candidates_a_prompt_is_too_long_for(
+    limit: int | None, params: dict[str, Any], long: bool
+) -> None:
+    """The same question, for one candidate; a small context is OpenRouter's own to fill."""
+    info = Model(id="a/b", name="B", context_length=limit)
+    one = Candidate(model="a/b", name="B", route="openrouter", why="", info=info)
+    messages: tuple[Message, ...] = ({"role": "user", "content": "word " * 40_000},)
+    assert too_long(messages, (one,), params) == ([one] if long else [])
+
+
 def test_only_texts_count() -> None:
     """A picture of a megabyte in the body is not a prompt of a million tokens."""
     picture = {"type": "image_url", "image_url": {"url": "data:," + "a " * 500_000}}
@@ -537,6 +599,7 @@ def test_display_names(id_: str, name: str) -> None:
         (HAIKU, None),
         ("~some/alias-latest", False),
         ("openai/gpt-4o", None),
+        (LOCAL, True),
     ],
 )
 def test_prefill_facts(id_: str, takes: bool | None) -> None:

@@ -17,6 +17,7 @@ from ..codec.chunks import Reader
 from ..errors import ByteError, LedgerError
 from ..types import Attempt, Delta, Fault, Intent, Quality, Reply, Request, Settlement, Timeouts, Usage
 from .steps import (
+    Abandoned,
     Began,
     Broken,
     Data,
@@ -30,9 +31,11 @@ from .steps import (
     emit,
     mark,
     settle,
+    speak,
     start,
     wait,
 )
+from .voice import Voice
 
 # How long the store may take to write an intent before we call it broken.
 BEGIN_TIMEOUT = 15.0
@@ -53,15 +56,17 @@ class Try(Struct, frozen=True, kw_only=True):
     intent: Intent
     request: Request
     timeouts: Timeouts
-    shown: bool
-    """Whether the caller sees deltas while they come."""
+    voice: Voice | None
+    """Through which the caller hears it while it comes; None: it does not."""
     held: bool
-    """Whether they are kept back all the same, until the answer is whole and has been read."""
+    """Whether it is kept back all the same, until the answer is whole and has been read."""
     ledger_required: bool
     estimate: Callable[[Usage], int | None]
     """What a usage without a cost would cost, in units."""
     clean: Callable[[str], str]
     """Takes keys out of an upstream's words."""
+    raced: bool = False
+    """Whether it runs beside another one, and tells when it speaks."""
     is_local: bool = False
     """Whether the model runs on this machine: it costs nothing, and its faults are not OpenRouter's."""
 
@@ -78,6 +83,7 @@ class Tried(Struct, frozen=True, kw_only=True):
     """The request's total deadline, moved by the time that the caller took in Emit."""
     shown: bool
     """Whether the caller has seen anything of this attempt."""
+    voice: Voice | None
     held: bool
     """Whether the answer has still to be handed over, and read from its JSON."""
     note: str = ""
@@ -112,6 +118,8 @@ def attempt(job: Try, at: float, deadline: float) -> Flow[Tried]:
         if refused is not None:  # nothing was written: nothing to settle
             return _tried(job, tally, refused, Reply())
         fault = yield from _exchange(job, tally)
+        if job.voice is not None and not job.held:
+            fault = yield from _last_words(job, tally, job.voice, fault)
     except GeneratorExit:
         raise  # a generator may not yield while it is being closed; the driver settles what is left
     except BaseException as exc:
@@ -130,7 +138,9 @@ def _ending(exc: BaseException) -> str:
     """What the row says of an attempt that an exception ended."""
     if isinstance(exc, ByteError):
         return exc.code
-    return "internal" if isinstance(exc, Exception) else "abandoned"
+    if isinstance(exc, Abandoned):
+        return exc.outcome
+    return "internal" if isinstance(exc, Exception) else Abandoned.outcome
 
 
 def _admitted(job: Try, tally: _Tally) -> Flow[Fault | None]:
@@ -242,7 +252,7 @@ def _stream(job: Try, tally: _Tally) -> Flow[Fault | None]:
         if reader.events != events:
             due = outcome.at + _idle(job, tally)
         due += paused
-        if reader.fault is not None:
+        if reader.fault is not None or (job.voice is not None and job.voice.refused):
             return reader.verdict()
         if reader.done:
             return (yield from _end(job, tally))
@@ -252,15 +262,39 @@ def _show(job: Try, tally: _Tally, deltas: list[Delta]) -> Flow[float]:
     """Hand over to the caller; the answer is how long that took, which no deadline counts."""
     if tally.first_token is None and tally.reader.tokens and tally.started is not None:
         tally.first_token = tally.at - tally.started
+        if job.raced:
+            yield from speak(job.leg)
     tally.spoken = tally.spoken or any(delta.text or delta.tool_calls for delta in deltas)
-    if not job.shown or job.held:
+    if job.voice is None or job.held:
         return 0.0
+    deltas = job.voice.say(deltas)
+    return (yield from _hand_over(tally, deltas)) if deltas else 0.0
+
+
+def _hand_over(tally: _Tally, deltas: list[Delta]) -> Flow[float]:
     tally.shown = tally.shown or tally.reader.tokens
     back = yield from emit(deltas)
     paused = max(0.0, back - tally.at)
     tally.deadline += paused
     tally.at = max(back, tally.at)
     return paused
+
+
+def _last_words(job: Try, tally: _Tally, voice: Voice, fault: Fault | None) -> Flow[Fault | None]:
+    """The end of what the caller hears: what was held back is shown, if the answer is whole and fits."""
+    if fault is not None and tally.reader.finished and not tally.reader.tokens:
+        fault = _without_words(voice, fault)
+    if fault is None and (last := voice.end()):
+        yield from _hand_over(tally, last)
+    return Fault(code="seam_refused") if voice.refused else fault
+
+
+def _without_words(voice: Voice, fault: Fault) -> Fault | None:
+    """An end without a word: who was to go on had nothing to add, or did not take up what was said."""
+    if voice.uptake.way == "prefill":
+        return None
+    voice.refused = voice.uptake.way == "echo"
+    return fault
 
 
 def _idle(job: Try, tally: _Tally) -> float:
@@ -329,6 +363,19 @@ def _cost(job: Try, tally: _Tally, fault: Fault | None) -> tuple[int | None, Qua
     return None, "unknown"
 
 
+def record_of(intent: Intent, settlement: Settlement) -> Attempt:
+    """What a caller may read of an attempt of which only the rows are left."""
+    return Attempt(
+        model=intent.model,
+        outcome=settlement.outcome,
+        cost_units=settlement.cost_units,
+        quality=settlement.quality,
+        generation_id=settlement.generation_id,
+        first_token=settlement.first_token,
+        seconds=settlement.seconds,
+    )
+
+
 def _tried(
     job: Try, tally: _Tally, fault: Fault | None, reply: Reply, entry: Settlement | None = None
 ) -> Tried:
@@ -352,6 +399,7 @@ def _tried(
         at=tally.at,
         deadline=tally.deadline,
         shown=tally.shown,
+        voice=job.voice,
         held=job.held,
         note=tally.note,
     )

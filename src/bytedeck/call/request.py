@@ -16,6 +16,9 @@ from msgspec.structs import replace
 from ..errors import InvalidRequest
 from ..types import Ask, Candidate, Fault, Message, Plan, Reply, Request, ToolCall, ToolCallPart
 from . import local_shape
+from .family import own_details
+from .tongues import go_on
+from .voice import FRESH, Uptake
 
 CHAT = "/chat/completions"
 MAX_STOPS = 4
@@ -24,6 +27,8 @@ MAX_SCHEMA_NAME = 64
 # Ours to decide, so never the caller's own values: the chain, and whether we read a stream.
 _OURS = frozenset({"model", "models", "messages", "stream"})
 _CAPS = ("max_tokens", "max_completion_tokens")
+# What is spent is an estimate: an answer that is nearly at its cap may still end its sentence.
+_LEAST_LEFT = 64
 _REASONING = frozenset({"reasoning", "reasoning_effort", "include_reasoning"})
 
 
@@ -41,13 +46,19 @@ class Composed(Struct, frozen=True):
     held: bool
 
 
-def compose(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends) -> Composed:
-    """The request for one attempt. Raises InvalidRequest for what JSON cannot say."""
-    body: dict[str, Any] = {"model": candidate.model, "messages": _messages(ask, plan, amends)}
+def compose(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends, uptake: Uptake = FRESH) -> Composed:
+    """The request for one attempt, which may have to take up a broken answer.
+
+    Raises InvalidRequest for what JSON cannot say.
+    """
+    messages = _taking_up(_messages(ask, plan, candidate, amends), uptake)
+    body: dict[str, Any] = {"model": candidate.model, "messages": messages}
     body |= {name: value for name, value in ask.params.items() if name not in _OURS}
     body |= _defaults(ask, plan, candidate)
     if amends.cap is not None:
         body["max_tokens"] = amends.cap
+    if uptake.way in ("prefill", "echo"):
+        body |= _what_is_left(body, uptake)
     if "no_reasoning_field" in amends.done:
         body = {name: value for name, value in body.items() if name not in _REASONING}
     body["stream"] = _may_stream(ask.params)
@@ -65,6 +76,17 @@ def compose(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends) -> Compo
         connect_timeout=plan.timeouts.connect,
     )
     return Composed(request, held)
+
+
+def beginning(ask: Ask, candidate: Candidate) -> Amends:
+    """What is changed from the start, because the model is known to refuse it: reasoning switched off (ERR-14)."""
+    wanted = ask.params.get("reasoning")
+    is_off = ask.params.get("reasoning_effort") == "none" or (
+        isinstance(wanted, Mapping) and (wanted.get("enabled") is False or wanted.get("effort") == "none")
+    )
+    if is_off and candidate.info is not None and candidate.info.reasoning_mandatory:
+        return Amends(frozenset({"no_reasoning_field"}))
+    return Amends()
 
 
 def amended(
@@ -155,8 +177,28 @@ def parts(calls: tuple[ToolCall, ...]) -> tuple[ToolCallPart, ...]:
     return tuple(ToolCallPart(c.index, c.id, c.name, c.arguments, c.type) for c in calls)
 
 
-def _messages(ask: Ask, plan: Plan, amends: Amends) -> list[Message]:
-    messages = list(ask.messages)
+def _taking_up(messages: list[Message], uptake: Uptake) -> list[Message]:
+    """The conversation, ending with what the caller was shown of the answer that broke off."""
+    if uptake.way in ("prefill", "echo"):
+        # Blanks at the end are refused by some, and lost by others.
+        messages.append({"role": "assistant", "content": uptake.said.rstrip()})
+    if uptake.way == "echo":
+        messages.append({"role": "user", "content": go_on(uptake.said, uptake.echo)})
+    return messages
+
+
+def _what_is_left(body: Mapping[str, Any], uptake: Uptake) -> dict[str, int]:
+    """The caps of an answer of which a part is written already; the echo comes on top."""
+    echo = len(uptake.echo.encode()) // 2
+    return {
+        name: min(cap, max(_LEAST_LEFT, cap - uptake.spent + echo))
+        for name in _CAPS
+        if isinstance(cap := body.get(name), int)
+    }
+
+
+def _messages(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends) -> list[Message]:
+    messages = own_details(ask.messages, candidate, plan)
     if "no_reasoning_details" in amends.done:
         messages = [{k: v for k, v in m.items() if k != "reasoning_details"} for m in messages]
     if "user_turn" in amends.done:

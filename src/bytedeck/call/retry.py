@@ -18,9 +18,11 @@ SHORT_WAIT = 10.0
 """A Retry-After up to here is worth waiting for while another model could answer."""
 FIRST_BACKOFF = 0.5
 MAX_BACKOFF = 8.0
-# A reset hint further away than this is not waited for, even at the end of the chain:
-# who asks now wants an answer now, and the error tells when to come back.
+# Where nobody else is left, a hint further away than this is not waited for: who asks now wants an
+# answer now, and the error tells when to come back. The caller's own deadline bounds it as well.
 LONG_WAIT = 60.0
+# A herd that was sent away together must not come back together: a hint is stretched by up to this share.
+SPREAD = 0.1
 
 
 class Verdict(Struct, frozen=True):
@@ -35,21 +37,37 @@ STOP = Verdict("stop")
 NEXT = Verdict("next")
 
 
-def decide(fault: Fault, *, tries: int, most: int, last: bool, remaining: float, chance: float) -> Verdict:
-    """What to do after the `tries`-th failure in a row of one model.
+def decide(
+    fault: Fault,
+    *,
+    tries: int,
+    most: int,
+    last: bool,
+    remaining: float,
+    chance: float,
+    may_repeat: bool = True,
+    repeats: int | None = None,
+) -> Verdict:
+    """What to do after the `tries`-th failure of this kind of one model.
 
-    `most`: how often a model is asked again whatever the failure. `last`: no other model is left. `remaining`: seconds until the request's total deadline.
-    `chance`: evenly spread over [0, 1), for the jitter.
+    `repeats`: how often the model was asked again already, whatever the failure; None: `tries` tells all of them.
+    `most`: how often it is asked again at most. `last`: no other model is left. `remaining`: seconds
+    until the request's total deadline. `chance`: evenly spread over [0, 1), for the jitter. `may_repeat`: whether the
+    model fails seldom enough to be asked again while another one could answer.
     """
     row = TABLE[fault.code]
-    give_up = STOP if last or row.then == "stop" else NEXT
-    if tries > min(row.retries, most):
+    is_end = last or row.then == "stop"
+    give_up = STOP if is_end else NEXT
+    repeats = tries - 1 if repeats is None else repeats
+    if tries > row.retries or repeats >= most:
         return give_up
-    wait = _wait(fault, tries, chance)
-    patience = LONG_WAIT if give_up is STOP else SHORT_WAIT
-    if wait > patience or wait >= remaining:
+    if row.blames == "model" and not (may_repeat or is_end):
         return give_up
-    return Verdict("again", wait)
+    # Not the jitter decides whether it is worth it, or the same failure would go now this way, now that.
+    if (fault.retry_after or 0.0) > (LONG_WAIT if is_end else SHORT_WAIT):
+        return give_up
+    wait = _wait(fault, repeats + 1, chance)
+    return give_up if wait >= remaining else Verdict("again", wait)
 
 
 def backoff(tries: int, chance: float) -> float:
@@ -64,7 +82,7 @@ def chance(attempt: str) -> float:
 
 
 def _wait(fault: Fault, tries: int, chance: float) -> float:
-    if fault.retry_after is None:
+    hint = fault.retry_after
+    if hint is None:
         return backoff(tries, chance)
-    # A herd that was sent away together must not come back together.
-    return fault.retry_after + FIRST_BACKOFF * chance
+    return hint + max(FIRST_BACKOFF, SPREAD * hint) * chance

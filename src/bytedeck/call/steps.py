@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from ..errors import ByteError
 from ..types import Delta, Intent, Request, Settlement
 
 Phase = Literal["begin", "connect", "headers", "body"]
@@ -46,10 +47,19 @@ class Wait(Struct, frozen=True):
     """Wait for one of the legs until a moment. With no leg it is a pause.
 
     The driver may end a leg that is still silent at `until`: after a `Tick` only `Settle` is left for it.
+    With `keep` it may not: what is pending outlives `until`, and is waited for again. Only `race` keeps.
     """
 
     legs: tuple[int, ...]
     until: float
+    keep: bool = False
+
+
+class Speak(Struct, frozen=True):
+    """The leg has brought its first token: in a race it wins. To a driver it is nothing to do, and to who gives
+    it there is nothing to be answered."""
+
+    leg: int
 
 
 class Emit(Struct, frozen=True):
@@ -66,7 +76,7 @@ class Settle(Struct, frozen=True):
     whole: bool
 
 
-Command: TypeAlias = Begin | Start | Mark | Wait | Emit | Settle
+Command: TypeAlias = Begin | Start | Mark | Wait | Speak | Emit | Settle
 
 
 class Began(Struct, frozen=True):
@@ -122,7 +132,16 @@ class Tick(Struct, frozen=True):
     at: float
 
 
-Outcome: TypeAlias = Began | Refused | Opened | Data | Ended | Broken | Tick
+class Raised(Struct, frozen=True):
+    """An error of ours in the leg's wait: a local model that does not start, say. Comes only where `keep` was
+    asked for, to say whose it is; else it is thrown."""
+
+    leg: int
+    at: float
+    error: ByteError
+
+
+Outcome: TypeAlias = Began | Refused | Opened | Data | Ended | Broken | Raised | Tick
 
 _T = TypeVar("_T")
 
@@ -132,6 +151,15 @@ Flow: TypeAlias = Generator[Command, "Outcome | float", _T]
 
 class Abandoned(BaseException):
     """Thrown into a request whose caller has left. It may still give commands that do not wait."""
+
+    outcome = "abandoned"
+    """What the row of an attempt says that this ended."""
+
+
+class Lost(Abandoned):
+    """Thrown into an attempt when another one has spoken first."""
+
+    outcome = "lost_race"
 
 
 def begin(leg: int, intent: Intent) -> Flow[float]:
@@ -144,6 +172,10 @@ def start(leg: int, request: Request) -> Flow[float]:
 
 def mark(leg: int, attempt: str, generation_id: str) -> Flow[float]:
     return _time((yield Mark(leg, attempt, generation_id)))
+
+
+def speak(leg: int) -> Flow[None]:
+    yield Speak(leg)  # no answer is looked at, so that a race can let the winner go here, as it is
 
 
 def emit(deltas: list[Delta]) -> Flow[float]:

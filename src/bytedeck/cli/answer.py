@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..client import Hub
 from ..errors import ByteError, InternalError
 from ..money import to_text
-from ..types import Delta, Reply
-from . import conversation, outcome, show, tell
+from ..types import Reply
+from . import conversation, events, outcome, show, tell
 from .blocks import first_code
 from .question import Given, Question, compose
 
@@ -139,12 +140,20 @@ def _announce(plan: Plan) -> None:
 
 def _streamed(hub: Hub, question: Question) -> Reply:
     sink = show.sink()
-    stream = hub.stream(question.messages, **question.arguments, **question.given.params)
+    # What is in a pipe cannot be taken back.
+    can_erase = tell.is_terminal(sys.stdout)
+    stream = hub.stream(question.messages, can_erase=can_erase, **question.arguments, **question.given.params)
+    news = events.News()
     try:
         with stream:
-            for delta in _thinking_told(stream):
+            for delta in stream:
+                if news.hear(delta):
+                    sink.end()
+                    sink = show.sink()
+                    news.tell()
                 sink.write(delta.text)
         sink.end()
+        news.tell()
     except ByteError:
         sink.end()
         _keep(question, stream.text)
@@ -158,16 +167,6 @@ def _streamed(hub: Hub, question: Question) -> Reply:
         _keep(question, stream.text)
         raise
     return stream.reply
-
-
-def _thinking_told(stream: Iterator[Delta]) -> Iterator[Delta]:
-    """The deltas; a person who waits for the first word is told once that the model is thinking."""
-    silent = True
-    for delta in stream:
-        if silent and delta.reasoning and not delta.text:
-            tell.say("… thinking", dim=True)
-        silent = silent and not (delta.reasoning or delta.text)
-        yield delta
 
 
 def _whole(hub: Hub, question: Question) -> Reply:

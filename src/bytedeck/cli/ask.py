@@ -12,6 +12,7 @@ _TAKEN = {
     "model": "-m", "models": "-m", "task": "-t", "system": "-s", "timeout": "--timeout",
     "max_cost": "--max-cost", "stream": "--no-stream", "messages": "a prompt", "prompt": "a prompt",
     "headers": "the settings file", "on_chunk": "a prompt", "self": "a prompt",
+    "policy": "--failover", "can_erase": "--failover",
 }  # fmt: skip
 
 
@@ -76,6 +77,15 @@ def _refused(word: str) -> None:
     "--max-cost", metavar="USD", help="What the question may cost at most; what could cost more is not sent."
 )
 @click.option("--timeout", type=float, metavar="SECONDS", help="How long the whole answer may take.")
+@click.option(
+    "--failover",
+    type=click.Choice(["continue", "restart", "error"]),
+    help="When an answer breaks off: go on with the next model, begin anew, or stop.",
+)
+@click.option(
+    "--hedge", is_flag=True, help="Ask the next model as well where the first is slower than usual."
+)
+@click.option("--compact", is_flag=True, help="Leave out the oldest messages where a prompt is too long.")
 @click.option(
     "--explain", is_flag=True, help="Tell which models would be asked, why, and the worst case. Asks nobody."
 )

@@ -1,4 +1,4 @@
-"""`byte models`: the catalogue, with prices per million tokens."""
+"""`byte models`: the catalogue, with prices per million tokens; and how the models are doing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import tell
+from .health import health
 from .options import as_json
 
 if TYPE_CHECKING:
@@ -17,11 +18,31 @@ if TYPE_CHECKING:
 _MILLION = 1_000_000
 
 
-@click.command("models")
+class Search(click.Group):
+    """Words that are no command are looked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        word = next(iter(args), "")
+        is_known = word in self.commands or word in ctx.help_option_names
+        return super().parse_args(ctx, args if is_known or ctx.resilient_parsing else ["list", *args])
+
+
+@click.group("models", cls=Search, subcommand_metavar="[WORD | COMMAND]...")
+def command() -> None:
+    """List the catalogue of models, or tell how they are doing.
+
+    What is not one of the commands below is looked for: byte models claude sonnet.
+    """
+
+
+command.add_command(health)
+
+
+@command.command("list")
 @click.argument("search", nargs=-1, metavar="[WORD]...")
 @click.option("--refresh", is_flag=True, help="Fetch the catalogue anew.")
 @as_json()
-def command(search: tuple[str, ...], refresh: bool, json_: bool) -> None:
+def list_(search: tuple[str, ...], refresh: bool, json_: bool) -> None:
     """List the catalogue of models with their prices.
 
     With words, only the models whose id or name holds all of them.

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from ..errors import InvalidRequest
+from ..types import Failover, Policy
 from . import conversation, prompt, tell
 from .attach import attach
 from .conversation import Conversation
@@ -30,6 +31,9 @@ class Given(Struct, frozen=True, kw_only=True):
     no_save: bool = False
     max_cost: str | None = None
     timeout: float | None = None
+    failover: Failover | None = None
+    hedge: bool = False
+    compact: bool = False
     explain: bool = False
 
     @property
@@ -64,6 +68,11 @@ class Question(Struct, frozen=True, kw_only=True):
             "system": self.system,
             "timeout": self.given.timeout,
             "max_cost": self.given.max_cost,
+            "policy": Policy(
+                failover=self.given.failover,
+                hedge=self.given.hedge or None,
+                compact=self.given.compact or None,
+            ),
         }
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from datetime import UTC
+from typing import Any, NamedTuple
 
 # Free requests come back within a day, so a hint of more than a week is a broken clock.
 _MOST = 7 * 86400.0
 
-# A reset is told in epoch milliseconds, elsewhere in epoch seconds or in seconds from now.
+# A reset is told in epoch milliseconds, elsewhere in epoch seconds or in seconds from now. A span of
+# thirty years is none, so the same number tells which it is.
 _MILLISECONDS, _SECONDS = 1e11, 1e9
 
 
@@ -19,44 +21,58 @@ def wait_of(
     availability: Mapping[str, Any],
     now_epoch: float | None,
 ) -> float | None:
-    """The smallest believable hint in seconds, or None. `headers` has lower-case names."""
+    """The smallest believable hint in seconds, or None. `headers` has lower-case names.
+
+    `now_epoch` is our own clock, for hints that name a moment; the server's, in its header `Date`, comes first.
+    """
     inner = metadata.get("headers")
     told = {str(name).lower(): value for name, value in inner.items()} if isinstance(inner, dict) else {}
-    hints = [_number(availability.get("retry_after")), _number(metadata.get("retry_after"))]
-    for source in (headers, told):
-        hints += _hints(source, now_epoch)
+    clock = _Clock(headers.get("date"), now_epoch)
+    hints = [_span(availability.get("retry_after"), clock), _span(metadata.get("retry_after"), clock)]
+    hints += [*_hints(headers, clock), *_hints(told, clock)]
     return min((hint for hint in hints if hint is not None and 0 <= hint <= _MOST), default=None)
 
 
-def _hints(headers: Mapping[str, Any], now_epoch: float | None) -> Iterator[float | None]:
+class _Clock(NamedTuple):
+    """Tells how far away a moment of the epoch is. Who names one means it by his own clock, and ours may be wrong."""
+
+    date: str | None
+    now_epoch: float | None
+
+    def until(self, moment: float | None) -> float | None:
+        server = None if moment is None else _moment(self.date)
+        now = self.now_epoch if server is None else server
+        return None if moment is None or now is None else max(0.0, moment - now)
+
+
+def _hints(headers: Mapping[str, Any], clock: _Clock) -> Iterator[float | None]:
     milliseconds = _number(headers.get("retry-after-ms"))
     yield None if milliseconds is None else milliseconds / 1000
     after = headers.get("retry-after")
-    seconds = _number(after)
-    yield seconds if seconds is not None else _from_date(after, now_epoch)
-    yield _from_reset(_number(headers.get("x-ratelimit-reset")), now_epoch)
+    yield _span(after, clock) if _number(after) is not None else clock.until(_moment(after))
+    yield _span(headers.get("x-ratelimit-reset"), clock)
 
 
-def _from_reset(reset: float | None, now_epoch: float | None) -> float | None:
-    if reset is None or reset < _SECONDS:
-        return reset
-    if now_epoch is None:
-        return None
-    moment = reset / 1000 if reset >= _MILLISECONDS else reset
-    return max(0.0, moment - now_epoch)
+def _span(value: object, clock: _Clock) -> float | None:
+    """A number of seconds from now, or of the epoch, or of its milliseconds → seconds from now."""
+    number = _number(value)
+    if number is None or number < _SECONDS:
+        return number
+    return clock.until(number / 1000 if number >= _MILLISECONDS else number)
 
 
-def _from_date(text: object, now_epoch: float | None) -> float | None:
-    """An HTTP date (RFC 9110, 5.6.7)."""
-    if now_epoch is None or not isinstance(text, str):
+def _moment(text: object) -> float | None:
+    """An HTTP date (RFC 9110, 5.6.7) → seconds of the epoch."""
+    if not isinstance(text, str):
         return None
     from email.utils import parsedate_to_datetime  # rarely needed, and slow to import
 
     try:
-        moment = parsedate_to_datetime(text).timestamp()
+        moment = parsedate_to_datetime(text)
+        # Some of its forms tell no zone: it is always GMT, wherever we are.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
-    return max(0.0, moment - now_epoch)
 
 
 def _number(value: object) -> float | None:

@@ -48,13 +48,13 @@ class _KeyTable(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
-    """The settings file. A task's own table is converted by itself, so that an error can say which it is."""
+    """The settings file. A task's or a key's table is converted by itself, so that an error can say which it is."""
 
     openrouter: _OpenRouter = _OpenRouter()
     timeouts: Seconds = Seconds()
     ledger: _Ledger = _Ledger()
     policy: Policy = Policy()
-    keys: dict[str, _KeyTable] = {}
+    keys: dict[str, Any] = {}
     retries: Annotated[int, Meta(ge=0, le=10)] | UnsetType = UNSET
     fallback_models: list[Text] | UnsetType = UNSET
     aliases: dict[str, Any] = {}
@@ -190,7 +190,10 @@ def load(env: Mapping[str, str] | None = None) -> Config:
         ),
         timeouts=timeouts,
         policy=_policy(sources, file),
-        key_policies={label: table.policy for label, table in file.keys.items()},
+        key_policies={
+            label: document.convert(table, _KeyTable, "keys", label).policy
+            for label, table in file.keys.items()
+        },
         retries=sources.value("retries", file.retries, DEFAULT_RETRIES),
         fallback_models=tuple(sources.value("fallback_models", file.fallback_models, [])),
         ledger_required=sources.value("ledger.required", file.ledger.required, False),

@@ -17,13 +17,14 @@ from ..call.steps import (
     Ended,
     Opened,
     Outcome,
+    Raised,
     Tick,
     Wait,
 )
 from ..errors import ByteError
 from ..types import Delta
-from .drive import Driver, Flow, T, judged
-from .store import Store, Verdict
+from .drive import Driver, Flow, Leg, T, judged
+from .store import Receiver, Verdict
 from .wire import AsyncLine, AsyncWire, Late, WireError
 
 
@@ -33,7 +34,7 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
     def __init__(
         self,
         flow: Flow[T],
-        store: Store,
+        store: Receiver,
         wire: AsyncWire,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -46,6 +47,8 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         self._until = 0.0
         self._late = False
         self._timer: asyncio.TimerHandle | None = None
+        self._helpers: dict[int, asyncio.Task[Outcome]] = {}
+        """The legs that are being waited for beside this task, or were, and nobody has asked yet."""
 
     async def advance(self) -> list[Delta] | None:
         """As `Drive.advance`. Two tasks in one request are an error."""
@@ -58,7 +61,10 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
             while command is not None:
                 if type(command) is Wait:
                     try:
-                        outcome = self._ready(command) or await self._wait(command)
+                        if command.keep or self._helpers:
+                            outcome = await self._wait_beside(command)
+                        else:
+                            outcome = self._ready(command) or await self._wait(command)
                     except ByteError as error:  # a local model that does not start, say
                         command = self._throw(error)
                     else:
@@ -134,6 +140,61 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         finally:
             self._waiter = None
 
+    async def _wait_beside(self, command: Wait) -> Outcome:
+        """A Wait for several legs, or for what outlives it: each leg is waited for in a task of its own."""
+        if not command.legs:
+            return await self._wait(command)
+        self._disarm()  # of an earlier wait: it would take this one for its own and cancel it
+        self._waiter = asyncio.current_task()
+        try:
+            while (outcome := self._found(command)) is None:
+                busy = {self._helpers[name] for name in command.legs if not self._helpers[name].done()}
+                left = max(0.0, command.until - self._loop.time())
+                bound = None if left == float("inf") else left
+                if (
+                    not busy
+                    or not (await asyncio.wait(busy, timeout=bound, return_when="FIRST_COMPLETED"))[0]
+                ):
+                    return Tick(max(self._loop.time(), command.until))
+        finally:
+            self._waiter = None
+        return outcome
+
+    def _found(self, command: Wait) -> Outcome | None:
+        """What is there for a leg; where there is nothing, all legs are being waited for."""
+        # Who was waited for longest comes first, so that a chatterbox starves nobody.
+        for name, helper in self._helpers.items():
+            if name in command.legs and helper.done() and not _is_mute(helper):
+                del self._helpers[name]
+                return self._answer(name, helper, command.keep)
+        for name in command.legs:
+            if name not in self._helpers:
+                wait = Wait((name,), float("inf"))
+                if (ready := self._ready(wait)) is not None:
+                    return ready
+                self._helpers[name] = self._loop.create_task(self._next(wait))
+        return None
+
+    def _answer(self, name: int, helper: asyncio.Task[Outcome], keep: bool) -> Outcome:
+        """What came. An error of ours is told, where it has to be told whose it is, else raised."""
+        try:
+            return helper.result()
+        except ByteError as error:
+            if not keep:
+                raise
+            return Raised(name, self._loop.time(), error)
+
+    def _let_go(self, name: int, leg: Leg[asyncio.Future[Verdict], AsyncLine], whole: bool) -> None:
+        helper = self._helpers.pop(name, None)
+        super()._let_go(name, leg, whole and (helper is None or helper.done()))
+        if helper is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            if threading.get_ident() == self._thread:
+                _drop(helper, leg.line)
+            else:
+                self._loop.call_soon_threadsafe(_drop, helper, leg.line)
+
     async def _pause(self, until: float) -> Outcome:
         self._disarm()  # of an earlier wait: it would take the pause for its own and cancel it
         try:
@@ -195,3 +256,21 @@ def _ring(drive: weakref.ref[AsyncDrive[T]]) -> None:
     # A weak reference, so that the timer does not keep a dropped stream alive.
     if (alive := drive()) is not None:
         alive.ring()
+
+
+def _is_mute(helper: asyncio.Task[Outcome]) -> bool:
+    """Whether it has ended without an answer: of a script that is silent."""
+    return not helper.cancelled() and helper.exception() is None and type(helper.result()) is Tick
+
+
+def _drop(helper: asyncio.Task[Outcome], line: AsyncLine | None) -> None:
+    """Nobody asks any more. What it gets hold of before it ends is closed with it."""
+
+    def close(helper: asyncio.Task[Outcome]) -> None:
+        if not helper.cancelled():
+            helper.exception()  # looked at, so that nobody complains of it
+        if line is not None:
+            line.close(False)
+
+    helper.cancel()
+    helper.add_done_callback(close)

@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Generator
 from queue import Empty, SimpleQueue
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from ..call.steps import (
     Abandoned,
@@ -26,14 +26,16 @@ from ..call.steps import (
     Mark,
     Opened,
     Outcome,
+    Raised,
     Settle,
+    Speak,
     Start,
     Tick,
     Wait,
 )
 from ..errors import ByteError
 from ..types import Delta, Request
-from .store import Store, Verdict
+from .store import Receiver, Verdict
 from .wire import AsyncLine, Late, Line, Wire, WireError
 
 T = TypeVar("T")
@@ -53,6 +55,12 @@ class Leg(Generic[BegunT, LineT]):
         self.opened = False
 
 
+_Leg: TypeAlias = Leg[SimpleQueue[Verdict], Line]
+
+# A wait that only its own end ends: the request's deadlines are kept by who waits for it, and kills it.
+_FOREVER = 86_400.0
+
+
 class _Lines(Protocol[LineT_co]):
     def line(self, request: Request) -> LineT_co: ...
 
@@ -60,7 +68,7 @@ class _Lines(Protocol[LineT_co]):
 class Driver(Generic[T, BegunT, LineT]):
     """What both drivers share: the request, its legs, and carrying out what does not wait."""
 
-    def __init__(self, flow: Flow[T], store: Store, wire: _Lines[LineT]) -> None:
+    def __init__(self, flow: Flow[T], store: Receiver, wire: _Lines[LineT]) -> None:
         self._flow = flow
         self._store = store
         self._wire: _Lines[LineT] = wire
@@ -126,10 +134,14 @@ class Driver(Generic[T, BegunT, LineT]):
         elif isinstance(command, Settle):
             leg = self._legs.pop(command.leg)
             self._store.settle(command.settlement)
-            if leg.line is not None:
-                leg.line.close(command.whole)
-        else:
+            self._let_go(command.leg, leg, command.whole)
+        elif not isinstance(command, Speak):
             raise TypeError(f"{command!r} is not carried out here")
+
+    def _let_go(self, name: int, leg: Leg[BegunT, LineT], whole: bool) -> None:
+        """The leg is over."""
+        if leg.line is not None:
+            leg.line.close(whole)
 
     def _now(self) -> float:
         raise NotImplementedError
@@ -160,13 +172,80 @@ class Driver(Generic[T, BegunT, LineT]):
             warnings.warn(f"unclosed answer {self!r}", ResourceWarning, stacklevel=2, source=self)
 
 
+class _Helper:
+    """A thread in which one leg is waited for, so that it may outlive a deadline and others may race it.
+
+    It ends with what it waits for. From outside it is only killed; what it reads, it closes itself.
+    """
+
+    def __init__(self, leg: _Leg, wait: Callable[[], Outcome], bell: SimpleQueue[None]) -> None:
+        self._leg = leg
+        self._wait = wait
+        self._bell = bell
+        self._lock = threading.Lock()
+        self._is_busy = self._is_dropped = False
+        self._came: Outcome | BaseException | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has an answer."""
+        return not (self._came is None or self.is_mute)
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether it will never have one: of a script that is silent."""
+        return type(self._came) is Tick
+
+    def run(self) -> None:
+        if not self._may_begin():
+            return
+        try:
+            came: Outcome | BaseException = self._wait()
+        except BaseException as exc:  # noqa: BLE001 - it is raised where it is waited for
+            came = exc
+        with self._lock:
+            self._is_busy = False
+            is_dropped = self._is_dropped
+        if not is_dropped:
+            self._came = came
+            self._bell.put(None)
+        elif self._leg.line is not None:
+            self._leg.line.close(False)
+
+    def _may_begin(self) -> bool:
+        with self._lock:
+            self._is_busy = not self._is_dropped
+            return self._is_busy
+
+    def answer(self, name: int, at: float, keep: bool) -> Outcome:
+        """What came. An error of ours is told, where it has to be told whose it is, else raised."""
+        came = self._came
+        if isinstance(came, ByteError) and keep:
+            return Raised(name, at, came)
+        if came is None or isinstance(came, BaseException):
+            raise came or RuntimeError("nothing has come")
+        return came
+
+    def drop(self) -> bool:
+        """Nobody asks any more. Whether the leg's line is still to be closed; else it is closed here."""
+        with self._lock:
+            self._is_dropped = True
+            if not self._is_busy:
+                return True
+        if self._leg.line is None:
+            self._leg.begun.put(None)  # wakes it, whatever the store will say
+        else:
+            self._leg.line.kill()
+        return False
+
+
 class Drive(Driver[T, SimpleQueue[Verdict], Line]):
     """The blocking driver."""
 
     def __init__(
         self,
         flow: Flow[T],
-        store: Store,
+        store: Receiver,
         wire: Wire,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -176,6 +255,9 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
         self._clock = clock
         self._sleep = sleep
         self._reader: int | None = None
+        self._helpers: dict[int, _Helper] = {}
+        """The legs that are being waited for beside this thread, or were, and nobody has asked yet."""
+        self._bell: SimpleQueue[None] = SimpleQueue()
 
     def advance(self) -> list[Delta] | None:
         """Run until the request hands something over; None once it has ended. Raises what it raises."""
@@ -189,7 +271,10 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
             while command is not None:
                 if type(command) is Wait:
                     try:
-                        outcome = self._wait(command)
+                        if command.keep or self._helpers:
+                            outcome = self._wait_beside(command)
+                        else:
+                            outcome = self._wait(command)
                     except ByteError as error:  # a local model that does not start, say
                         command = self._throw(error)
                     else:
@@ -238,6 +323,44 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
             return Tick(max(self._clock(), command.until))
         except WireError as exc:
             return Broken(name, self._clock(), exc.phase, str(exc))
+
+    def _wait_beside(self, command: Wait) -> Outcome:
+        """A Wait for several legs, or for what outlives it: each leg is waited for in a thread of its own."""
+        if not command.legs:
+            return self._wait(command)
+        for name in command.legs:
+            if name not in self._helpers:
+                self._help(name)
+        while True:
+            # Who was waited for longest comes first, so that a chatterbox starves nobody.
+            for name, helper in self._helpers.items():
+                if helper.is_done and name in command.legs:
+                    del self._helpers[name]
+                    return helper.answer(name, self._clock(), command.keep)
+            is_mute = all(self._helpers[name].is_mute for name in command.legs)
+            if is_mute or not self._rings(command.until):
+                return Tick(max(self._clock(), command.until))
+
+    def _help(self, name: int) -> None:
+        leg, wait = self._legs[name], Wait((name,), self._clock() + _FOREVER)
+        self._helpers[name] = helper = _Helper(leg, lambda: self._wait(wait), self._bell)
+        if leg.line is None and not leg.begun.empty():
+            helper.run()  # the store has answered on the spot
+        else:
+            threading.Thread(target=helper.run, name="bytedeck-leg", daemon=True).start()
+
+    def _rings(self, until: float) -> bool:
+        """Wait for a helper to be done."""
+        try:
+            self._bell.get(timeout=min(max(0.0, until - self._clock()), _FOREVER))
+        except Empty:
+            return False
+        return True
+
+    def _let_go(self, name: int, leg: _Leg, whole: bool) -> None:
+        helper = self._helpers.pop(name, None)
+        if helper is None or helper.drop():
+            super()._let_go(name, leg, whole)
 
     def _verdict(self, name: int, begun: SimpleQueue[Verdict], until: float) -> Outcome:
         try:

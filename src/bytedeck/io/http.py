@@ -32,6 +32,36 @@ KEEPALIVE = 60.0
 DRAIN = 0.05
 
 
+class _Grip:
+    """The socket that a line holds at the moment, whatever it waits for with it, so that another thread can shut
+    it. A close would not wake who reads; and only who reads closes, or a number could be somebody else's by now."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sock: socket.socket | None = None
+        self.is_shut = False
+
+    def hold(self, sock: socket.socket) -> None:
+        """From now on this one. Raises ConnectionAbortedError where it was shut already."""
+        with self._lock:
+            if self.is_shut:
+                raise ConnectionAbortedError("nobody waits for the answer any more")
+            self._sock = sock
+
+    def release(self) -> None:
+        """Nothing any more: to be called before a socket is closed or kept."""
+        with self._lock:
+            self._sock = None
+
+    def shut(self) -> None:
+        with self._lock:
+            self.is_shut = True
+            if self._sock is not None:
+                with suppress(OSError):
+                    # Not a TLS socket's own way: its reader would get ciphertext.
+                    socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+
 class _Connection:
     """One connection, direct or through a proxy. Every operation ends at `until`."""
 
@@ -105,9 +135,15 @@ class _Connection:
         if response.status >= 300:
             raise OSError(f"the proxy gives no tunnel: {response.status}")
 
-    def encrypt(self, tls: ssl.SSLContext, name: str) -> None:
+    def encrypt(self, tls: ssl.SSLContext, name: str, grip: _Grip) -> None:
         self._sock.settimeout(_left(self.until))  # of the handshake as a whole
-        self._sock = tls.wrap_socket(self._sock, server_hostname=name)
+        encrypted = tls.wrap_socket(self._sock, server_hostname=name, do_handshake_on_connect=False)
+        self._sock = encrypted
+        self.hold(grip)
+        encrypted.do_handshake()
+
+    def hold(self, grip: _Grip) -> None:
+        grip.hold(self._sock)
 
     def is_stale(self) -> bool:
         """Whether an idle connection has something to say: it can only be that the server closed it."""
@@ -150,23 +186,24 @@ class HttpWire:
             kept.close()
         return None
 
-    def connect(self, place: Place, seconds: float, until: float) -> _Connection:
+    def connect(self, place: Place, seconds: float, until: float, grip: _Grip) -> _Connection:
         """A new connection, within some seconds: proxy and TLS included. Raises Late, WireError."""
         try:
-            made = self._dialled(place, min(time.monotonic() + seconds, until))
+            made = self._dialled(place, min(time.monotonic() + seconds, until), grip)
         except (OSError, ValueError) as exc:
             raise _told(exc, "connect", until, f"{place.authority}: ") from exc
         made.until = until
         return made
 
-    def _dialled(self, place: Place, due: float) -> _Connection:
-        made = _Connection(_dial((place.host, place.port), due), due)
+    def _dialled(self, place: Place, due: float, grip: _Grip) -> _Connection:
+        made = _Connection(_dial((place.host, place.port), due, grip), due)
         try:
             if place.tunnel:
                 made.tunnel(place)
             if place.tls:
-                made.encrypt(self._context(), place.tls)
+                made.encrypt(self._context(), place.tls, grip)
         except BaseException:
+            grip.release()
             made.close()
             raise
         return made
@@ -208,6 +245,7 @@ class HttpLine:
         self._request = request
         self._base_url = ""
         self._connection: _Connection | None = None
+        self._grip = _Grip()
         self._response = Response(request.method)
         self._inflate = Inflate({})
 
@@ -217,9 +255,12 @@ class HttpLine:
         place = wire.place(endpoint)
         data = place.ask(endpoint, request)
         self._base_url = endpoint.base_url
-        connection = wire.kept(self._base_url, until) or wire.connect(place, request.connect_timeout, until)
+        connection = wire.kept(self._base_url, until)
+        if connection is None:
+            connection = wire.connect(place, request.connect_timeout, until, self._grip)
         self._connection = connection
         try:
+            connection.hold(self._grip)
             connection.ask(data, response)
         except (OSError, ValueError) as exc:
             raise _told(exc, "headers", until) from exc
@@ -238,6 +279,8 @@ class HttpLine:
                     if data := self._inflate(piece):
                         return data
                 elif response.ended:
+                    if self._grip.is_shut:  # the end of a body that goes on until the connection's
+                        raise ConnectionAbortedError("the line was killed")
                     self._inflate.end()
                     return b""
                 else:
@@ -245,10 +288,14 @@ class HttpLine:
         except (OSError, ValueError) as exc:
             raise _told(exc, "body", until) from exc
 
+    def kill(self) -> None:
+        self._grip.shut()
+
     def close(self, whole: bool) -> None:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        self._grip.release()
         if whole and self._is_drained(connection):
             self._wire.keep(self._base_url, connection)
         else:
@@ -272,7 +319,7 @@ def _left(until: float) -> float:
     return min(left, _LONGEST)
 
 
-def _dial(address: tuple[str, int], until: float) -> socket.socket:
+def _dial(address: tuple[str, int], until: float, grip: _Grip) -> socket.socket:
     """Connect to the first of a name's addresses that answers, all of them within one deadline."""
     failure: OSError = OSError(f"no address for {address[0]}")
     found = socket.getaddrinfo(*address, 0, socket.SOCK_STREAM)
@@ -280,18 +327,20 @@ def _dial(address: tuple[str, int], until: float) -> socket.socket:
         try:
             # One that never answers leaves the others their share of the time.
             share = _left(until) / (len(found) - tried)
-            return _reached(socket.socket(family, kind, protocol), place, share)
+            return _reached(socket.socket(family, kind, protocol), place, share, grip)
         except OSError as exc:
             failure = exc
     raise failure
 
 
-def _reached(sock: socket.socket, place: Any, seconds: float) -> socket.socket:
+def _reached(sock: socket.socket, place: Any, seconds: float, grip: _Grip) -> socket.socket:
     try:
+        grip.hold(sock)
         sock.settimeout(seconds)
         sock.connect(place)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
+        grip.release()
         sock.close()
         raise
     return sock

@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from ..call.health import LESSONS
 from ..errors import LedgerError
+from ..health import Learnt, Seen
 from ..ledger.entry import Opened, Row, cost_problem, instant, join
 from ..ledger.report import By, Report, Tally, Verification, build, day_text, grouping
 from ..types import Intent, Settlement
-from .store import Verdict
+from .store import MOST_RECENT, Cursor, Recent, Verdict
 
 
 def now() -> int:
@@ -31,6 +33,9 @@ class MemoryStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._intents: dict[str, tuple[Intent, int]] = {}
+        self._names: list[str] = []
+        """Of the attempts, in their order."""
+        self._learnt: dict[tuple[str, str], int] = {}
         self._opened: dict[str, Opened] = {}
         self._settled: dict[str, tuple[Settlement, int]] = {}
 
@@ -38,6 +43,8 @@ class MemoryStore:
         with self._lock:
             at = self._clock()
             fresh = self._intents.setdefault(intent.attempt, (intent, at))[0] is intent
+            if fresh:
+                self._names.append(intent.attempt)
         done(None if fresh else LedgerError(f"The attempt {intent.attempt} is in the ledger already."))
 
     def mark(self, attempt: str, generation_id: str) -> None:
@@ -47,8 +54,12 @@ class MemoryStore:
 
     def settle(self, settlement: Settlement) -> None:
         with self._lock:
-            if settlement.attempt in self._intents:
-                self._settled.setdefault(settlement.attempt, (settlement, self._clock()))
+            if settlement.attempt not in self._intents or settlement.attempt in self._settled:
+                return
+            at = self._clock()
+            self._settled[settlement.attempt] = settlement, at
+            if settlement.outcome in LESSONS:
+                self._learnt[self._intents[settlement.attempt][0].model, settlement.outcome] = at
 
     def flush(self, timeout: float = 5.0) -> None:
         pass  # nothing is ever pending
@@ -88,6 +99,37 @@ class MemoryStore:
             in_flight=states.count("open"),  # memory ends with its process: nothing is ever orphaned
             cost_units=sum(row.spend_units or 0 for row in rows),
             problems=tuple(sentence for sentence in found if sentence),
+        )
+
+    def is_shared(self) -> bool:
+        return False
+
+    def recent(self, since: int, after: Cursor) -> Recent:
+        with self._lock:
+            last = len(self._names)
+            fresh = range(max(after.last, last - MOST_RECENT), last)
+            found = [(place, self._seen(self._names[place])) for place in (*after.open, *fresh)]
+            learnt = tuple(Learnt(model, outcome, at) for (model, outcome), at in self._learnt.items())
+        found = [(place, seen) for place, seen in found if seen.begun >= since]
+        still_open = tuple(place for place, seen in found if seen.ended is None)[-MOST_RECENT:]
+        told = tuple(seen for place, seen in found if place >= after.last or seen.ended is not None)
+        return Recent(told, learnt, Cursor(last, still_open))
+
+    def _seen(self, attempt: str) -> Seen:
+        intent, begun = self._intents[attempt]
+        settlement, ended = self._settled.get(attempt, (None, None))
+        if settlement is None:
+            return Seen(attempt=attempt, model=intent.model, key=intent.key, begun=begun)
+        return Seen(
+            attempt=attempt,
+            model=intent.model,
+            key=intent.key,
+            begun=begun,
+            ended=ended,
+            outcome=settlement.outcome,
+            first_token=settlement.first_token,
+            seconds=settlement.seconds,
+            tokens=settlement.usage.completion_tokens if settlement.usage else 0,
         )
 
     def _joined(self, since: datetime | None) -> list[Row]:

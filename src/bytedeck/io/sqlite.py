@@ -5,6 +5,7 @@ Making a `SqliteStore` does no I/O and imports no `sqlite3`; the thread opens th
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable
 from datetime import datetime
@@ -13,7 +14,7 @@ from ..ledger.entry import Opened, Row
 from ..ledger.report import By, Report, Verification, grouping
 from ..types import Intent, Settlement
 from .memory import now
-from .store import Verdict
+from .store import Cursor, Recent, Verdict
 from .writer import Job, Sink, Writer
 
 
@@ -61,6 +62,14 @@ class SqliteStore:
 
         self.flush()
         return sqlite_read.verify(self.location, self._busy_timeout)
+
+    def is_shared(self) -> bool:
+        return os.path.exists(self.location)
+
+    def recent(self, since: int, after: Cursor) -> Recent:
+        from . import sqlite_read
+
+        return sqlite_read.recent(self.location, since, after)
 
 
 def _file(path: str, busy_timeout: float) -> Sink:

@@ -13,17 +13,21 @@ from datetime import datetime
 from typing import Any, get_args
 
 from ..errors import LedgerError
+from ..health import Learnt, Seen
 from ..ledger.entry import Row, cost_problem, instant, moment, seconds, state
 from ..ledger.report import By, Report, Tally, Verification, build
 from . import sql
 from .owner import lives
 from .sqlite_file import applied, connect, explain, prepare, refuse_newer
+from .store import MOST_RECENT, Cursor, Recent
 
 # As the SQL splits its sums: in billions of units, and the rest.
 _SPLIT = 1_000_000_000
 _EVER = -(2**62)
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _MOST_PROBLEMS = 100
+# Who looks for news is not to wait for somebody's lock: there will be a next time.
+_RECENT_TIMEOUT = 0.25
 
 
 def usage(path: str, busy_timeout: float, by: By, since: datetime | None) -> Report:
@@ -42,6 +46,38 @@ def rows(path: str, busy_timeout: float, limit: int, since: datetime | None) -> 
         found = _ask(connection, "rows", limit=max(limit, 0), since=_start(since))
         names = [column[0] for column in found.description]
         return [_row(dict(zip(names, values, strict=True))) for values in found]
+
+
+def recent(path: str, since: int, after: Cursor) -> Recent:
+    """See `Store.recent`. Reads by the primary key alone, so that a ledger's size does not matter."""
+    with _reading(path, _RECENT_TIMEOUT) as connection:
+        if connection is None:
+            return Recent()
+        (last,) = _ask(connection, "last_intent").fetchone()
+        if last < after.last:  # another file
+            after = Cursor()
+        first = max(after.last, last - MOST_RECENT)
+        found = _ask(connection, "recent", first=first, since=since).fetchall()
+        learnt = tuple(Learnt(*row) for row in _ask(connection, "learnt"))
+        watched = [row for id_ in after.open for row in _ask(connection, "watched", id=id_, since=since)]
+    still_open = tuple(row[0] for row in (*watched, *found) if row[5] is None)[-MOST_RECENT:]
+    ended = (row for row in watched if row[5] is not None)
+    return Recent(tuple(map(_seen, (*ended, *found))), learnt, Cursor(last, still_open))
+
+
+def _seen(row: tuple[Any, ...]) -> Seen:
+    _id, attempt, model, key, begun, ended, outcome, first, duration, tokens = row
+    return Seen(
+        attempt=attempt,
+        model=model,
+        key=key,
+        begun=begun,
+        ended=ended,
+        outcome=outcome or "",
+        first_token=None if first is None else seconds(first),
+        seconds=seconds(duration or 0),
+        tokens=tokens or 0,
+    )
 
 
 def verify(path: str, busy_timeout: float) -> Verification:

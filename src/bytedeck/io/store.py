@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Struct
+
+from ..health import Learnt, Seen
 from ..types import Intent, Settlement
 
 if TYPE_CHECKING:
@@ -17,7 +20,40 @@ Verdict = Exception | None
 """None: begun. An exception: the row could not be written."""
 
 
-class Store(Protocol):
+class Cursor(Struct, frozen=True):
+    """How far `recent` has read; what the numbers mean only the store knows."""
+
+    last: int = 0
+    open: tuple[int, ...] = ()
+
+
+class Recent(Struct, frozen=True):
+    """What `recent` found."""
+
+    seen: tuple[Seen, ...] = ()
+    learnt: tuple[Learnt, ...] = ()
+    """Of all times."""
+    next: Cursor = Cursor()
+
+
+MOST_RECENT = 1000
+"""Attempts that `recent` looks back at most; of older ones it tells nothing any more."""
+
+
+class Receiver(Protocol):
+    """What a driver writes an attempt's marks to: a store, or what stands before one."""
+
+    def begin(self, intent: Intent, done: Callable[[Verdict], None]) -> None:
+        """See `Store`."""
+
+    def mark(self, attempt: str, generation_id: str) -> None:
+        """See `Store`."""
+
+    def settle(self, settlement: Settlement) -> None:
+        """See `Store`."""
+
+
+class Store(Receiver, Protocol):
     """Rows go in through one FIFO, so that a settlement never overtakes its intent.
 
     Every method but `flush`, `close` and the reading ones returns at once. A failure to write a mark
@@ -57,3 +93,13 @@ class Store(Protocol):
 
     def verify(self) -> Verification:
         """Look through everything. Raises LedgerError if the ledger cannot be read at all."""
+
+    def is_shared(self) -> bool:
+        """Whether there is anything that other processes may have written. Does not open it."""
+
+    def recent(self, since: int, after: Cursor) -> Recent:
+        """The attempts begun since a moment (microseconds since 1970), and those that have ended since `after`.
+
+        Each is told when it is begun and when it has ended, at most `MOST_RECENT` at once; what was handed over
+        and is not written yet comes the next time. Raises LedgerError if they cannot be read.
+        """

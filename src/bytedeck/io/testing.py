@@ -77,11 +77,22 @@ class _Lines:
 
 
 class _Line(_Lines):
+    def __init__(self, act: _Act) -> None:
+        super().__init__(act)
+        self._is_killed = False
+
     def open(self, until: float) -> tuple[int, dict[str, str]]:
+        if self._is_killed:
+            raise WireError("headers", "killed")
         return self._open()
 
     def read(self, until: float) -> bytes:
+        if self._is_killed:
+            raise WireError("body", "killed")
         return self._read()
+
+    def kill(self) -> None:
+        self._is_killed = True
 
 
 class _AsyncLine(_Lines):

@@ -49,6 +49,11 @@ class Line(Protocol):
     def read(self, until: float) -> bytes:
         """The next bytes of the body as they come, decoded; b"" at its clean end. Raises Late, WireError."""
 
+    def kill(self) -> None:
+        """From any thread: what the line is doing, or does next, ends at once with a WireError (a look-up of a
+        name when the system lets go of it), and nothing more is sent. Who works with it closes it afterwards.
+        Idempotent, never raises, does not wait."""
+
     def close(self, whole: bool) -> None:
         """Let go of the connection, for the next request where the answer was whole. Idempotent, never raises."""
 

@@ -14,10 +14,12 @@ from msgspec.structs import replace
 
 from ..config import Config, Task
 from ..errors import ContextTooLong, NoWayToAnswer
-from ..types import Ask, Candidate, Model, Plan, Timeouts
+from ..health import Health
+from ..types import Ask, Candidate, Model, Plan, Policy, Timeouts
 from .auto import Verdict, classify
 from .catalog import Catalog
-from .fit import least_tokens, size
+from .fit import core, holds, least_tokens, size, too_long
+from .order import by_health
 from .resolve import BYTE, Named, check, display_name, is_plausible, resolve, takes_prefill
 from .tasks import find
 
@@ -25,9 +27,8 @@ WAYS = (
     "Save a key from https://openrouter.ai/keys with: byte keys set",
     "Or install a small model on this machine (93 MB) with: byte local install",
 )
-# OpenRouter shortens prompts by itself for models that hold no more than this (wire reference, 3.7).
-_COMPRESSED = 8192
 _DEFAULT = "general"
+_WELL = Health()
 
 
 class _Wish(Struct, frozen=True):
@@ -57,11 +58,14 @@ def choose(
     has_key: bool,
     has_local: bool,
     local_reason: str = "",
+    health: Health = _WELL,
 ) -> Plan:
     """The plan for a request; never one without a candidate.
 
     `local_reason` says why the model on this machine cannot answer, where `has_local` is false.
-    Raises UnknownTask, UnknownModel, NoWayToAnswer and ContextTooLong, each with what to do in `hint`.
+    `health`: how models and keys are doing, which may move a candidate behind the others.
+    Raises UnknownTask, UnknownModel, NoWayToAnswer and ContextTooLong, each with what to do in `hint`; and
+    the fault of the key (AuthenticationFailed, InsufficientCredits, …) where it was refused just before.
     """
     deck = _Deck(config, catalog, has_key, has_local, local_reason)
     notes: list[str] = []
@@ -69,13 +73,15 @@ def choose(
     task, light, because = _task(ask, names, config)
     wishes = _wishes(ask, names, task, light, because, deck)
     served = _served(list(wishes), deck, notes)
-    candidates = _fitting(ask, _candidates(served, deck, notes), deck, notes)
+    policy = _policy(ask, task, config)
+    candidates = _fitting(ask, _candidates(served, deck, notes), policy, deck, notes)
     return Plan(
-        candidates=candidates,
+        candidates=by_health(candidates, health, ask.key, notes),
         task=task.name if task else "",
         system=task.system if task else "",
         defaults=task.params if task else {},
         timeouts=_timeouts(ask, task, config),
+        policy=policy,
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -83,6 +89,16 @@ def choose(
 def _timeouts(ask: Ask, task: Task | None, config: Config) -> Timeouts:
     bounds = ask.timeouts or (task.timeouts if task else config.timeouts)
     return bounds if ask.total_timeout is None else replace(bounds, total=ask.total_timeout)
+
+
+def _policy(ask: Ask, task: Task | None, config: Config) -> Policy:
+    """The request's word before the key's, that before the task's, that before the general one."""
+    found = ask.policy
+    if ask.key in config.key_policies:
+        found = found.over(config.key_policies[ask.key])
+    if task is not None:
+        found = found.over(task.policy)
+    return found.over(config.policy)
 
 
 def _task(ask: Ask, names: list[Named], config: Config) -> tuple[Task | None, bool, str]:
@@ -206,34 +222,33 @@ def _candidates(wishes: list[_Wish], deck: _Deck, notes: list[str]) -> list[Cand
     return list(found.values())
 
 
-def _fitting(ask: Ask, chain: list[Candidate], deck: _Deck, notes: list[str]) -> tuple[Candidate, ...]:
+def _fitting(
+    ask: Ask, chain: list[Candidate], policy: Policy, deck: _Deck, notes: list[str]
+) -> tuple[Candidate, ...]:
     """The candidates for which the prompt is not surely too long. Raises ContextTooLong if none is left."""
-    smallest = min((limit for one in chain if (limit := _limit(one, ask)) is not None), default=None)
-    # The bound below is never more than one token a character: most prompts are done here.
-    if smallest is None or size(ask.messages) <= smallest:
+    long = too_long(ask.messages, chain, ask.params)
+    if not long:
         return tuple(chain)
-    need = {
-        route: least_tokens(ask.messages, local=route == "local") for route in {one.route for one in chain}
-    }
-    fits = []
-    for one in chain:
-        limit = _limit(one, ask)
-        if limit is None or need[one.route] <= limit:
-            fits.append(one)
-        else:
-            notes.append(f"{one.model} is skipped: it holds {limit:,} tokens, and the prompt has more.")
-    if not fits:
-        raise _too_long(ask, chain[0], need[chain[0].route], deck)
-    return tuple(fits)
+    if len(long) == len(chain):
+        return _shortened(ask, chain, policy, deck, notes)
+    notes.extend(
+        f"{one.model} is skipped: it holds {holds(one, ask.params):,} tokens, and the prompt has more."
+        for one in long
+    )
+    return tuple(one for one in chain if one not in long)
 
 
-def _limit(candidate: Candidate, ask: Ask) -> int | None:
-    """The tokens that a candidate holds at most; None where that is not known or the upstream shortens prompts."""
-    limit = candidate.info.context_length if candidate.info else None
-    if limit is None or candidate.route == "local":
-        return limit
-    shortened = limit <= _COMPRESSED or "plugins" in ask.params or "transforms" in ask.params
-    return None if shortened else limit
+def _shortened(
+    ask: Ask, chain: list[Candidate], policy: Policy, deck: _Deck, notes: list[str]
+) -> tuple[Candidate, ...]:
+    """Those that hold the prompt without its oldest messages, the roomiest first. Raises ContextTooLong."""
+    never = too_long(core(ask.messages), chain, ask.params)
+    can = [one for one in chain if one not in never]
+    if not policy.compact or not can:
+        need = least_tokens(ask.messages, local=chain[0].route == "local")
+        raise _too_long(ask, chain[0], need, deck)
+    notes.append("The prompt is longer than what any of the models holds: its oldest messages are left out.")
+    return tuple(sorted(can, key=lambda one: -(holds(one, ask.params) or 0)))
 
 
 def _too_long(ask: Ask, candidate: Candidate, need: int, deck: _Deck) -> ContextTooLong:

@@ -9,16 +9,50 @@ The local model's tokenizer is known: it never joins two words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import ceil
+from typing import Any
 
-from ..types import Message
+from ..types import Candidate, Message
 
 _LONGEST = 256
 _WORDS_ANY = 4
 _WORDS_LOCAL = 1
 # Splitting a long text at once would need many times its memory.
 _SLICE = 1 << 16
+# OpenRouter shortens prompts by itself for models that hold no more than this (wire reference, 3.7).
+_COMPRESSED = 8192
+_FIRST = ("system", "developer")
+
+
+def holds(candidate: Candidate, params: Mapping[str, Any]) -> int | None:
+    """The tokens that a candidate holds at most; None where that is not known or the upstream shortens prompts."""
+    limit = candidate.info.context_length if candidate.info else None
+    if limit is None or candidate.route == "local":
+        return limit
+    shortened = limit <= _COMPRESSED or "plugins" in params or "transforms" in params
+    return None if shortened else limit
+
+
+def too_long(
+    messages: Sequence[Message], candidates: Sequence[Candidate], params: Mapping[str, Any]
+) -> list[Candidate]:
+    """The candidates for which the prompt is surely too long."""
+    limited = [(one, limit) for one in candidates if (limit := holds(one, params)) is not None]
+    # The bound below is never more than one token a character: most prompts are done here.
+    if not limited or size(messages) <= min(limit for _, limit in limited):
+        return []
+    need = {
+        local: least_tokens(messages, local=local) for local in {one.route == "local" for one, _ in limited}
+    }
+    return [one for one, limit in limited if need[one.route == "local"] > limit]
+
+
+def core(messages: Sequence[Message]) -> list[Message]:
+    """What stays of a conversation however much of it is left out: its instructions and the user's last word."""
+    head = next((at for at, one in enumerate(messages) if one.get("role") not in _FIRST), len(messages))
+    last = max((at for at, one in enumerate(messages) if one.get("role") == "user"), default=head)
+    return [*messages[:head], *messages[max(head, last) :]]
 
 
 def texts(messages: Iterable[Message]) -> Iterator[str]:

@@ -66,3 +66,19 @@ select kind, count(*) from (
   union all select 'settlement', intent from settlement
   union all select 'reconciliation', intent from reconciliation
 ) where intent not in (select id from intent) group by kind
+
+-- name: last_intent
+select coalesce(max(id), 0) from intent
+
+-- name: recent
+select i.id, i.attempt, i.model, i.key, i.at, s.at, s.outcome, s.first_token_us, s.duration_us, s.completion_tokens
+from intent i left join settlement s on s.intent = i.id
+where i.id > :first and +i.at >= :since order by i.id
+
+-- name: watched
+select i.id, i.attempt, i.model, i.key, i.at, s.at, s.outcome, s.first_token_us, s.duration_us, s.completion_tokens
+from intent i left join settlement s on s.intent = i.id
+where i.id = :id and i.at >= :since
+
+-- name: learnt
+select model, outcome, at from learnt

@@ -111,7 +111,17 @@ def _is_request(messages: Sequence[Mapping[str, Any]]) -> bool:
     if len(messages) < 3 or messages[-1].get("role") != "user":
         return False
     text = words.text_of(messages[-1].get("content"))
-    return len(text) <= _LONGEST_REQUEST and _GOES_ON.search(text) is not None
+    if len(text) > _LONGEST_REQUEST:
+        return False
+    return _GOES_ON.search(text) is not None or bool(_quoted(text, (_said(messages[-2]) or "").rstrip()))
+
+
+def _quoted(request: str, bare: str) -> str:
+    """The last words of a text, where a turn ends with them on lines of their own: so it is asked in any language."""
+    asked = request.rstrip()
+    longest = min(len(bare), len(asked), _LONGEST_QUOTE)
+    found = (n for n in range(longest, 0, -1) if asked.endswith(bare[-n:]) and asked[:-n].endswith("\n\n"))
+    return bare[-n:] if (n := next(found, 0)) else ""
 
 
 def _told(message: Mapping[str, Any]) -> Any:
@@ -134,10 +144,12 @@ def _joined(partials: Sequence[str]) -> str:
 
 
 def _echo(request: str, partial: str) -> str:
-    if not _ECHO.search(request) or _NO_ECHO.search(request):
-        return ""
     bare = partial.rstrip()
     blanks = partial[len(bare) :]
+    if quote := _quoted(request, bare):
+        return quote + blanks
+    if not _ECHO.search(request) or _NO_ECHO.search(request):
+        return ""
     for length in range(min(len(bare), _LONGEST_QUOTE), _SHORTEST_QUOTE - 1, -1):
         if bare[-length:] in request:
             return bare[-length:] + blanks

@@ -1,0 +1,248 @@
+"""What a request knows and gathers on its way through the page: who is still to be asked, what was told and spent."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from .call import request
+from .call.attempt import Tried, Try, record_of
+from .call.patience import patience
+from .call.race import Finish
+from .call.request import Amends
+from .call.resume import Story, total
+from .call.voice import FRESH
+from .config import Config
+from .errors import TABLE, ByteError
+from .guard import budget
+from .health import Health
+from .route import catalog
+from .route.catalog import Catalog
+from .types import Ask, Attempt, Candidate, Intent, Plan, Reply, Route, Settlement, Usage
+
+MODELS_PER_REQUEST = 3
+"""How many models of a task's chain are tried; a chain that the caller names is tried whole."""
+
+MEASURED = 20
+"""How many answers a model's usual time to the first token has to be of."""
+UNMEASURED = 10.0
+"""Seconds without a word after which a race begins with a model whose usual time is not known."""
+
+
+class Deck(Struct, frozen=True, kw_only=True):
+    """What the house knows at the moment of asking: a snapshot, never looked up again."""
+
+    config: Config
+    catalog: Catalog | None
+    has_key: bool
+    has_local: bool
+    local_reason: str
+    """Why there is no local model, where there is none."""
+    clean: Callable[[str], str]
+    """Takes keys out of an upstream's words."""
+    utc_minutes: int
+    """Minutes since midnight, UTC: prices may depend on the hour."""
+    health: Health = Health()
+    """How models and keys are doing."""
+
+
+def worst_case(
+    ask: Ask, chosen: Plan, candidate: Candidate, amends: Amends, body_bytes: int, utc_minutes: int
+) -> int | None:
+    """What one attempt can cost at most, units; None where no price bounds it."""
+    if candidate.route == "local":
+        return 0
+    if candidate.info is None or not request.is_bounded(ask, candidate):
+        return None
+    cap = request.output_cap(ask, chosen, candidate, amends)
+    return catalog.worst_case(candidate.info, body_bytes, cap, utc_minutes)
+
+
+def usual(health: Health, candidate: Candidate) -> float:
+    """Seconds after which a model's first word is later than usual: its own p95."""
+    known = health.model(candidate.model)
+    if known.first_token_p95 is None or known.measured < MEASURED:
+        return UNMEASURED
+    return known.first_token_p95
+
+
+class Run:
+    """What a request gathers on its way through the page."""
+
+    def __init__(self, ask: Ask, deck: Deck, chosen: Plan, at: float) -> None:
+        self.ask = ask
+        self.deck = deck
+        self.plan = chosen
+        self.began = self.at = at
+        self.deadline = at + chosen.timeouts.total
+        chain = chosen.candidates if ask.models else chosen.candidates[:MODELS_PER_REQUEST]
+        self.queue = deque(chain)
+        """Who is still to be asked, in order."""
+        self.gone: set[Route] = set()
+        """Upstreams that cannot be reached."""
+        self.story = Story(ask, chosen)
+        self._begun = 0
+        self._attempts: dict[int, Attempt] = {}
+        self._usages: list[Usage] = []
+        self._best = Reply()
+        """The most words that a failed attempt brought, where nothing was shown."""
+        self._breaks: Counter[str] = Counter()
+        self._notes = list(chosen.notes)
+        self._spent = 0
+        """Units that may have been spent: what is known, and the worst case of what is not."""
+
+    def job(self, candidate: Candidate, amends: Amends, *, beside: Try | None = None) -> Try:
+        """The next attempt at a candidate. Raises BudgetExceeded where it might cost too much.
+
+        `beside`: an attempt that is running, so that both may have to be paid.
+        """
+        number = self._begun + 1
+        voice = self.story.voice(candidate, number) if self.ask.streamed else None
+        uptake = voice.uptake if voice is not None else FRESH
+        composed = request.compose(self.ask, self.plan, candidate, amends, uptake)
+        size = len(composed.request.body)
+        worst = worst_case(self.ask, self.plan, candidate, amends, size, self.deck.utc_minutes)
+        try:
+            spent = self._spent + ((beside.intent.worst_units or 0) if beside is not None else 0)
+            budget.afford(self.ask.max_cost_units, spent, worst, candidate.model)
+        except ByteError as error:
+            error.reply = self._unanswered(candidate)
+            raise
+        self._begun = number
+        return Try(
+            leg=number,
+            intent=self._intent(number, candidate, worst),
+            request=composed.request,
+            timeouts=patience(self.plan.timeouts, candidate, {**self.plan.defaults, **self.ask.params}),
+            voice=voice,
+            held=composed.held,
+            ledger_required=self.deck.config.ledger_required,
+            estimate=self._estimator(candidate),
+            clean=self.deck.clean,
+            is_local=candidate.route == "local",
+        )
+
+    def _estimator(self, candidate: Candidate) -> Callable[[Usage], int | None]:
+        info, minutes = candidate.info, self.deck.utc_minutes
+        return lambda usage: None if info is None else catalog.estimate(info, usage, minutes)
+
+    def _intent(self, number: int, candidate: Candidate, worst: int | None) -> Intent:
+        return Intent(
+            attempt=f"{self.ask.id}-{number}",
+            request=self.ask.id,
+            number=number,
+            task=self.plan.task,
+            model=candidate.model,
+            key=self.ask.key,
+            streamed=self.ask.streamed,
+            worst_units=worst,
+        )
+
+    def record(self, tried: Tried, job: Try, candidate: Candidate) -> None:
+        """An attempt is over: the clock, the money, the words, what to tell."""
+        self.at, self.deadline = tried.at, tried.deadline
+        self._count(job, tried.record)
+        if tried.note and tried.note not in self._notes:
+            self._notes.append(tried.note)
+        if tried.reply.usage is not None:
+            self._usages.append(tried.reply.usage)
+        if tried.fault is not None:
+            self.story.broke(tried, candidate)
+            if len(tried.reply.text) >= len(self._best.text):
+                self._best = tried.reply
+
+    def lost(self, job: Try, settlement: Settlement) -> None:
+        """An attempt lost its race: it has a row, and perhaps a cost."""
+        self._count(job, record_of(job.intent, settlement))
+
+    def _count(self, job: Try, record: Attempt) -> None:
+        self._attempts[job.leg] = record
+        self._spent += record.cost_units if record.cost_units is not None else (job.intent.worst_units or 0)
+
+    def rival(self) -> Candidate | None:
+        """Who starts as well where the first one is late; None where that is not wanted, or nobody is left."""
+        if not self.plan.policy.hedge or self.story.is_told:
+            return None
+        return next((one for one in self.queue if one.route not in self.gone), None)
+
+    def verdict(self, finishes: Sequence[Finish[Tried]], candidate: Candidate, rival: Candidate) -> Tried:
+        """What a race comes to. Raises what an attempt raised that decides it."""
+        last = finishes[-1]
+        if last.spoke and last.error is not None:
+            raise last.error
+        if last.result is not None and (last.spoke or last.result.fault is None):
+            if last.place == 1:
+                self.queue.remove(rival)
+                if any(one.result is None and one.error is None for one in finishes):
+                    self.queue.appendleft(candidate)  # it lost: slow, not broken
+            return last.result
+        first = next(one for one in finishes if one.place == 0)
+        if first.result is None:
+            raise first.error or last.error or RuntimeError("a race without an end")
+        return first.result
+
+    def goes_on(self, tried: Tried) -> bool:
+        """Whether anyone else is to be asked after an attempt that failed; who, then stands in the queue."""
+        candidate = self.candidate(tried)
+        if tried.fault is None or self.at >= self.deadline:
+            return False
+        row = TABLE[tried.fault.code]
+        if row.then == "stop" or not self.story.may_go_on:
+            return False
+        if row.then == "elsewhere":
+            self.gone.add(candidate.route)
+        most = min(max(1, row.retries), self.deck.config.retries)
+        if tried.shown and self._breaks[candidate.model] < most:
+            # It spoke, so it may speak again, once all others have been asked.
+            self._breaks[candidate.model] += 1
+            self.queue.append(candidate)
+        if not self.queue and (anew := self.story.begin_anew()) is not None:
+            self.queue.append(anew)
+        return True
+
+    def reply(self, tried: Tried) -> Reply:
+        """What there is of an answer, whole or not."""
+        found = self._found(tried)
+        candidate = self.candidate(tried)
+        return replace(
+            found,
+            id=self.ask.id,
+            task=self.plan.task,
+            model=found.model or candidate.model,
+            model_name=candidate.name,
+            requested_model=candidate.model,
+            why=candidate.why,
+            usage=total(self._usages),
+            generation_id=tried.record.generation_id,
+            attempts=self._told_attempts(),
+            notes=tuple(self._notes),
+            first_token=tried.record.first_token,
+            seconds=self.at - self.began,
+        )
+
+    def _found(self, tried: Tried) -> Reply:
+        if tried.fault is None:
+            return tried.reply if tried.voice is None else self.story.whole(tried.voice, tried.reply)
+        if self.story.is_told:
+            return self.story.reply()
+        return tried.reply if tried.held else self._best
+
+    def candidate(self, tried: Tried) -> Candidate:
+        """Who was asked in an attempt."""
+        return next(one for one in self.plan.candidates if one.model == tried.record.model)
+
+    def _told_attempts(self) -> tuple[Attempt, ...]:
+        """In the order in which they were begun."""
+        return tuple(self._attempts[number] for number in sorted(self._attempts))
+
+    def _unanswered(self, candidate: Candidate) -> Reply:
+        return Reply(
+            id=self.ask.id,
+            task=self.plan.task,
+            requested_model=candidate.model,
+            attempts=self._told_attempts(),
+            notes=tuple(self._notes),
+        )

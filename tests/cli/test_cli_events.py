@@ -1,0 +1,88 @@
+"""What a person at the terminal is told while an answer fights its way through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from answers import Answer, error, words
+from bytedeck.cli.events import News
+from bytedeck.events import FellBack, Seam, Started, Waiting
+from bytedeck.types import Delta
+from upstream import Upstream
+
+ONE, TWO = "openai/gpt-4o", "openai/gpt-4o-mini"
+STORY = "The harbour is quiet tonight, and the boats lie side by side"
+
+
+def broken(text: str = STORY) -> Answer:
+    """Words without an end."""
+    return words(text, finish=None, usage=None, done=False)
+
+
+def test_a_fall_back_is_told_before_the_answer(byte: Any, keyed: Upstream) -> None:
+    """Who failed, why, and who is asked instead; the answer alone is on stdout."""
+    keyed.script(error(404, message="No endpoints found for x."), words("alive"))
+    result = byte("-m", ONE, "-m", TWO, "hi")
+    assert (result.exit_code, result.stdout) == (0, "alive\n")
+    assert f"{ONE} failed (model not found); {TWO} is asked" in result.stderr
+
+
+def test_a_wait_is_told(byte: Any, keyed: Upstream) -> None:
+    """How long, and for whom."""
+    keyed.script(error(429, headers=(("retry-after", "1"),)), words("late"))
+    result = byte("-m", ONE, "hi")
+    assert (result.exit_code, result.stdout) == (0, "late\n")
+    assert f"{ONE} failed (rate limited): waiting 1 s" in result.stderr
+
+
+def test_a_seam_is_told_after_the_answer(byte: Any, keyed: Upstream) -> None:
+    """The words are one text in a pipe; what happened to them stands on stderr, and in --json."""
+    keyed.script(broken(), words(f"{STORY} in the dark."))
+    result = byte("-m", ONE, "-m", TWO, "hi")
+    assert (result.exit_code, result.stdout) == (0, f"{STORY} in the dark.\n")
+    assert f"after {len(STORY)} characters {TWO} went on: no character lost" in result.stderr
+
+
+def test_words_in_a_pipe_are_not_taken_back(byte: Any, keyed: Upstream) -> None:
+    """What nobody can go on with is an error there, with the words so far; and nothing after them."""
+    keyed.script(broken(), words("Another story."))
+    result = byte("-m", ONE, "-m", TWO, "hi")
+    assert result.stdout == f"{STORY}\n"
+    assert result.exit_code == 24
+    assert "no other model could take it up" in result.stderr
+
+
+@pytest.mark.parametrize(("policy", "asked"), [("error", 1), ("continue", 2)])
+def test_the_policy_is_the_persons(byte: Any, keyed: Upstream, policy: str, asked: int) -> None:
+    """`--failover error` stops at the break, `continue` goes on."""
+    keyed.script(broken(), words(f"{STORY} still."))
+    byte("--failover", policy, "-m", ONE, "-m", TWO, "hi")
+    assert len(keyed.chats) == asked
+
+
+def test_an_unknown_policy_is_refused(byte: Any, keyed: Upstream) -> None:
+    """With the ones that there are, and before anything is sent."""
+    result = byte("--failover", "hope", "hi")
+    assert result.exit_code == 2
+    assert "continue" in result.stderr
+    assert not keyed.chats
+
+
+def test_news_wait_while_words_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the first word they are told at once; after it, only when the answer is over or begins anew."""
+    news = News()
+    seam = Seam(kind="restart", from_model="a", to_model="b", why="truncated", attempt=2, after=2, erase=2)
+    assert not news.hear(Delta(event=Waiting(model="a", why="rate_limited", seconds=12.4)))
+    assert "waiting 12 s" in capsys.readouterr().err
+    assert not news.hear(Delta(text="hi", event=Started(model="a", attempt=1)))
+    assert not news.hear(Delta(event=FellBack(from_model="a", to_model="a", why="truncated")))
+    assert capsys.readouterr().err == ""
+    assert news.hear(Delta(event=seam))
+    news.tell()
+    told = capsys.readouterr().err
+    assert "it is asked again" in told
+    assert "b begins anew; the words before are void" in told
+    assert not news.hear(Delta(text="anew"))
+    assert capsys.readouterr().err == ""

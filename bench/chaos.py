@@ -41,6 +41,8 @@ CHAIN = (
 PATIENCE = 8.0
 """Seconds of silence that are borne; two hundred at once on a small machine are slow without any fault."""
 SCALE = 0.005
+CLOSES = 1.0
+"""Seconds within which the upstream sees that nobody waits any more."""
 LEAVE = 0.02
 """The share of the callers who leave in the middle."""
 FLAT = 1.10
@@ -236,7 +238,16 @@ def _ask_blocking(hub: Hub, job: Job, tally: Tally) -> None:
     tally.add(job, shown, end)
 
 
-async def storm(hub: AsyncHub, todo: Iterator[Job], at_once: int, tally: Tally) -> None:
+def in_flight(sim: SimulatorProcess) -> list[str]:
+    """What still runs upstream although nobody waits for it any more. The request that asks is one."""
+    if when(lambda: sim.get("/sim/stats")["tasks"] <= 1, CLOSES):
+        return []
+    return [f"upstream still runs for nobody: {sim.get('/sim/stats')}"]
+
+
+async def storm(
+    hub: AsyncHub, todo: Iterator[Job], at_once: int, tally: Tally, sim: SimulatorProcess
+) -> None:
     """All jobs, so many at once; then the hub is closed."""
 
     async def worker() -> None:
@@ -244,12 +255,15 @@ async def storm(hub: AsyncHub, todo: Iterator[Job], at_once: int, tally: Tally) 
             await _ask(hub, job, tally)
 
     await asyncio.gather(*(worker() for _ in range(at_once)))
+    tally.broken += await asyncio.to_thread(in_flight, sim)
     await hub.aclose()
     await asyncio.sleep(0)
     tally.broken += [f"a task is left: {task}" for task in asyncio.all_tasks() - {asyncio.current_task()}]
 
 
-def storm_of_threads(hub: Hub, todo: Iterator[Job], at_once: int, tally: Tally) -> None:
+def storm_of_threads(
+    hub: Hub, todo: Iterator[Job], at_once: int, tally: Tally, sim: SimulatorProcess
+) -> None:
     """The same with a thread for each that is under way."""
     waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
     for job in todo:
@@ -267,6 +281,7 @@ def storm_of_threads(hub: Hub, todo: Iterator[Job], at_once: int, tally: Tally) 
         thread.start()
     for thread in threads:
         thread.join()
+    tally.broken += in_flight(sim)
     hub.close()
 
 
@@ -337,9 +352,9 @@ def chaos(
         options = {"base_url": sim.base_url, "api_key": sim.api_key, "database_url": url, "home": home}
         began, used = time.perf_counter(), time.process_time()
         if blocking:
-            storm_of_threads(Hub(**options), jobs(requests, seed, patience), at_once, tally)
+            storm_of_threads(Hub(**options), jobs(requests, seed, patience), at_once, tally, sim)
         else:
-            asyncio.run(storm(AsyncHub(**options), jobs(requests, seed, patience), at_once, tally))
+            asyncio.run(storm(AsyncHub(**options), jobs(requests, seed, patience), at_once, tally, sim))
         seconds, used = time.perf_counter() - began, time.process_time() - used
         gc.collect()
         late = memory()

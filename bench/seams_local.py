@@ -192,7 +192,7 @@ def cut(hub: Hub, proxy: Proxy, case: Case, place: int) -> Run:
     return Run(place, kind, seam.after if seam else 0, text, found.text == text and found.whole)
 
 
-def why(server: Server, case: Case, run: Run) -> str:
+def why(server: Server, case: Case, run: Run, way: str) -> str:
     """Why the joined answer differs from the uninterrupted one; "" where nothing explains it."""
     said = case.text[: run.after]
     at = next(n for n in range(len(case.text) + 1) if case.text[: n + 1] != run.text[: n + 1])
@@ -201,6 +201,8 @@ def why(server: Server, case: Case, run: Run) -> str:
         return choice and f"not at the seam, the model itself was not twice the same: {choice}"
     if "".join(run.text.split()) == "".join(case.text.split()):
         return ""  # blanks lost or doubled at the seam: the model is not to blame
+    if way == "echo":
+        return "asked to repeat its last words and to go on, the model saw another conversation"
     before = server.prompt(case.messages)
     seen = server.prompt([*case.messages, {"role": "assistant", "content": said.rstrip()}])
     written = before + [one.id for one in case.tokens]
@@ -262,20 +264,20 @@ def detour(hub: Hub, local: Local) -> Any:
         proxy.close()
 
 
-def differs(server: Server, case: Case, run: Run) -> str:
+def differs(server: Server, case: Case, run: Run, way: str = "prefill") -> str:
     """What is to be said of a cut; "" where the joined answer is the uninterrupted one. Capitals: it is wrong."""
     where = f"byte {run.place}, {run.kind} after {run.after} characters: "
     if not run.ok:
         return f"WRONG {where}no answer, or another than its events tell"
     if run.text == case.text:
         return ""
-    reason = why(server, case, run)
+    reason = why(server, case, run, way)
     if reason:
         return f"{where}{reason}"
     return f"NOT EXPLAINED {where}{case.text[: run.after][-20:]!r} + {run.text[run.after :][:20]!r}"
 
 
-def trial(hub: Hub, proxy: Proxy, server: Server, cuts: int, chance: random.Random) -> int:
+def trial(hub: Hub, proxy: Proxy, server: Server, cuts: int, chance: random.Random, way: str) -> int:
     """Cut so often, and print what there is to say as it comes. Returns the exit code."""
     known = cases(hub, proxy, server)
     if not known:
@@ -289,7 +291,7 @@ def trial(hub: Hub, proxy: Proxy, server: Server, cuts: int, chance: random.Rand
         case = known[turn % len(known)]
         run = cut(hub, proxy, case, chance.randrange(1, case.size))
         kinds[run.kind] += 1
-        if said := differs(server, case, run):
+        if said := differs(server, case, run, way):
             print(f"  {said}", flush=True)
             told.append(said)
     equal = cuts - len(told)
@@ -320,7 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hub.house.config = msgspec.structs.replace(hub.house.config, prefill=way)
         try:
             with detour(hub, local) as (proxy, server):
-                return trial(hub, proxy, server, options.cuts, random.Random(options.seed))
+                return trial(hub, proxy, server, options.cuts, random.Random(options.seed), options.way)
         finally:
             local.stop()
 

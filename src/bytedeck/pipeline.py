@@ -34,7 +34,7 @@ def answer(ask: Ask, deck: Deck, at: float) -> Flow[Reply]:
         candidate = run.queue.popleft()
         if candidate.route in run.gone:
             continue
-        if tried is not None:
+        if tried is not None and candidate.model != tried.record.model:
             yield from _tell(run, _fell_back(tried, candidate))
         try:
             tried = yield from _ask_model(run, candidate, last=not run.queue)

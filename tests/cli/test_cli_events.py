@@ -12,7 +12,7 @@ from bytedeck.events import FellBack, Seam, Started, Waiting
 from bytedeck.types import Delta
 from upstream import Upstream
 
-ONE, TWO = "openai/gpt-4o", "openai/gpt-4o-mini"
+ONE, TWO = "anthropic/claude-sonnet-4.5", "openai/gpt-4o-mini"
 STORY = "The harbour is quiet tonight, and the boats lie side by side"
 
 
@@ -77,12 +77,12 @@ def test_news_wait_while_words_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert not news.hear(Delta(event=Waiting(model="a", why="rate_limited", seconds=12.4)))
     assert "waiting 12 s" in capsys.readouterr().err
     assert not news.hear(Delta(text="hi", event=Started(model="a", attempt=1)))
-    assert not news.hear(Delta(event=FellBack(from_model="a", to_model="a", why="truncated")))
+    assert not news.hear(Delta(event=FellBack(from_model="a", to_model="b", why="truncated")))
     assert capsys.readouterr().err == ""
     assert news.hear(Delta(event=seam))
     news.tell()
     told = capsys.readouterr().err
-    assert "it is asked again" in told
+    assert "a failed (truncated); b is asked" in told
     assert "b begins anew; the words before are void" in told
     assert not news.hear(Delta(text="anew"))
     assert capsys.readouterr().err == ""

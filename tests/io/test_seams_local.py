@@ -100,7 +100,9 @@ def test_a_few_cuts_of_the_real_model(way: str, local_home: Path, capsys: pytest
 
 
 def test_a_sure_word_is_not_turned_by_arithmetic() -> None:
-    """The same tokens and a word of which the model was sure: then it was not the model."""
+    """The same tokens and a word of which the model was sure: then it was not the model, unless it was asked otherwise."""
     server: Any = Table(["<q>", *WRITTEN], ["a", "bc"])
+    other = Run(9, "proven", 3, "abc e", True)
+    assert "another conversation" in differs(server, case(lead=2.0), other, "echo")
     for run in (Run(9, "unproven", 3, "abc e", True), Run(9, "unproven", 3, "abd d", True)):
         assert "NOT EXPLAINED" in differs(server, case(lead=2.0), run)

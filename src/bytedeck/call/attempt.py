@@ -282,7 +282,7 @@ def _hand_over(tally: _Tally, deltas: list[Delta]) -> Flow[float]:
 
 def _last_words(job: Try, tally: _Tally, voice: Voice, fault: Fault | None) -> Flow[Fault | None]:
     """The end of what the caller hears: what was held back is shown, if the answer is whole and fits."""
-    if fault is not None and tally.reader.finished and not tally.reader.tokens:
+    if fault is not None and fault.code == "empty_answer" and tally.reader.finished:
         fault = _without_words(voice, fault)
     if fault is None and (last := voice.end()):
         yield from _hand_over(tally, last)

@@ -87,9 +87,8 @@ class Joint:
             return self._after_echo(rest, is_end)
         if may_come and not is_end:
             return ""
-        bare = self._held.lstrip()
-        if overlap := self._overlap(bare):
-            return self._unproven(bare[overlap:])
+        if overlap := self._overlap(self._held):
+            return self._unproven(self._held[overlap:])
         return self._without_echo(is_end)
 
     # -- the echo --------------------------------------------------------------------------------
@@ -130,12 +129,16 @@ class Joint:
                 return length, False
         return 0, may_come
 
-    def _overlap(self, bare: str) -> int:
-        """How many characters repeat the end of what was said, where it was less than the echo asked for."""
+    def _overlap(self, held: str) -> int:
+        """How many characters repeat the end of what was said, from a word's beginning: less than the echo asked for."""
         if not self._is_long:
             return 0
-        most = min(len(bare), len(self._echo) - 1)
-        return next((n for n in range(most, _CHANCE - 1, -1) if self._bare.endswith(bare[:n])), 0)
+        most = min(len(held), len(self._echo) - 1)
+        return next((n for n in range(most, _CHANCE - 1, -1) if self._repeats(held[:n])), 0)
+
+    def _repeats(self, words: str) -> bool:
+        before = self._bare[: len(self._bare) - len(words)]
+        return self._bare.endswith(words) and (not before or before[-1].isspace())
 
     # -- the verdict -----------------------------------------------------------------------------
 

@@ -88,6 +88,7 @@ class Story:
             attempt,
             first=not self._has_begun,
             stream_tools=bool(self._policy.stream_tools),
+            can_erase=self._ask.can_erase,
         )
 
     def _way_of(self, candidate: Candidate | None) -> Way:

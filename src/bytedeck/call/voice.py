@@ -47,7 +47,16 @@ FRESH = Uptake()
 class Voice:
     """One attempt's part of what the caller hears."""
 
-    def __init__(self, uptake: Uptake, model: str, attempt: int, *, first: bool, stream_tools: bool) -> None:
+    def __init__(
+        self,
+        uptake: Uptake,
+        model: str,
+        attempt: int,
+        *,
+        first: bool,
+        stream_tools: bool,
+        can_erase: bool = True,
+    ) -> None:
         """`first`: nothing has been shown yet in this request."""
         self.uptake = uptake
         self.text = ""
@@ -61,6 +70,7 @@ class Voice:
         self._model, self._attempt = model, attempt
         self._started = Started(model=model, attempt=attempt) if first else None
         self._stream_tools = stream_tools
+        self._can_erase = can_erase
         self._calls: list[ToolCallPart] = []
         self._held: list[Delta] = []
         is_joined = uptake.way in ("prefill", "echo")
@@ -165,6 +175,9 @@ class Voice:
         if self._calls:
             kept = [Delta(reasoning_details=d.reasoning_details) for d in held if d.reasoning_details]
             return [self._tell("unproven"), *kept]
+        if not self._can_erase:
+            self.refused = True
+            return []
         return [self._tell("restart"), *held]
 
     def _tell(self, kind: Literal["proven", "unproven", "restart"]) -> Delta:

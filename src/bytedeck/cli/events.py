@@ -41,8 +41,6 @@ def _line(event: Event) -> str:
             return ""
         case Waiting(model=model, why=why, seconds=seconds):
             return f"… {model} {_reason(why)}: waiting {seconds:.0f} s"
-        case FellBack(from_model=one, to_model=other, why=why) if one == other:
-            return f"▸ {one} {_reason(why)}; it is asked again"
         case FellBack(from_model=one, to_model=other, why=why):
             return f"▸ {one} {_reason(why)}; {other} is asked"
     return _seam(event)

@@ -233,8 +233,9 @@ class InternalError(OurFault):
     code = "internal"
 
 
-Then = Literal["next", "elsewhere", "stop"]
-"""After the last try at a model: the next one, the next one on another route (the host is not there), or none."""
+Then = Literal["next", "elsewhere", "larger", "stop"]
+"""After the last try at a model: the next one, the next one on another route (the host is not there), the next one
+that holds more, or none."""
 
 
 class Row(NamedTuple):
@@ -326,7 +327,8 @@ TABLE: dict[str, Row] = {
                            0, "next", 404, _NAMES, blames="model"),
     "constraint_unmet": Row(UnknownModel, "No provider of this model supports what the request asks for.",
                             0, "next", 404, _NAMES),
-    "context_too_long": Row(ContextTooLong, "The prompt is too long for this model.", 0, "next", 400, _CONTEXT),
+    "context_too_long": Row(ContextTooLong, "The prompt is too long for this model.", 0, "larger", 400, _CONTEXT,
+                            amend="compacted"),
     "invalid_request": Row(InvalidRequest, "The request was refused as invalid.", 0, "stop", 400, _INVALID),
     "image_unreachable": Row(InvalidRequest, "The provider could not download an image of the request.",
                              1, "stop", 400, _INVALID),

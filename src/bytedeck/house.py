@@ -258,7 +258,9 @@ class House:
         if route == "openrouter":
             return endpoint(self.config)
         served = self.local.start()
-        return Endpoint(served.base_url, (("authorization", f"Bearer {served.api_key}"),), is_here=True)
+        # Its server closes a stream's connection behind it without having said so: never to be used again.
+        headers = (("authorization", f"Bearer {served.api_key}"), ("connection", "close"))
+        return Endpoint(served.base_url, headers, is_here=True)
 
     def clean(self, text: str) -> str:
         """The text without our key, whatever form it has."""

@@ -11,14 +11,14 @@ import math
 
 from msgspec.structs import replace
 
-from .call import request, retry
+from .call import request
 from .call.attempt import Tried, Try, attempt
 from .call.race import Meaning, Runner, race
 from .call.steps import Flow, emit, pause
 from .errors import TABLE, BudgetExceeded, NoWayToAnswer, error_from
 from .events import Event, FellBack, Waiting
 from .route.choose import choose
-from .run import Deck, Run, usual, worst_case
+from .run import Deck, Run, Turn, usual, worst_case
 from .types import Ask, Candidate, Delta, Plan, Reply
 
 WORTH_TELLING = 1.0
@@ -68,17 +68,16 @@ def plan(ask: Ask, deck: Deck) -> Plan:
 
 def _ask_model(run: Run, candidate: Candidate, last: bool) -> Flow[Tried]:
     """One model, as often as its failures are worth it. Raises BudgetExceeded where it is too dear from the start."""
-    amends = request.beginning(run.ask, candidate)
-    tries = 0
+    turn = Turn(run, candidate, last)
     tried = None
     while True:
         try:
-            job = run.job(candidate, amends)
+            job = turn.job()
         except BudgetExceeded:
             if tried is None:
                 raise
             return tried  # what failed is told, not what it would cost to ask again
-        rival = run.rival() if not tries else None
+        rival = run.rival() if tried is None else None
         if rival is None:
             tried = yield from attempt(job, run.at, run.deadline)
             run.record(tried, job, candidate)
@@ -87,28 +86,13 @@ def _ask_model(run: Run, candidate: Candidate, last: bool) -> Flow[Tried]:
         fault = tried.fault
         if fault is None or tried.shown or tried.record.model != candidate.model:
             return tried
-        amend = TABLE[fault.code].amend
-        if amend == "user_turn" and run.story.without_prefill(candidate):
-            continue
-        changed = request.amended(amends, amend, fault, run.ask, run.plan, candidate)
-        if changed is not None:
-            amends = changed
-            continue
-        tries += 1
-        verdict = retry.decide(
-            fault,
-            tries=tries,
-            most=run.deck.config.retries,
-            last=last,
-            remaining=run.deadline - run.at,
-            chance=retry.chance(job.intent.attempt),
-            may_repeat=run.deck.health.model(candidate.model).may_repeat,
-        )
+        verdict = turn.after(fault, job)
         if verdict.move != "again":
             return tried
         if verdict.wait >= WORTH_TELLING:
             yield from _tell(run, Waiting(model=candidate.model, why=fault.code, seconds=verdict.wait))
-        run.at = yield from pause(run.at + verdict.wait)
+        if verdict.wait:
+            run.at = yield from pause(run.at + verdict.wait)
 
 
 def _raced(run: Run, job: Try, candidate: Candidate, rival: Candidate) -> Flow[Tried]:
@@ -123,7 +107,7 @@ def _raced(run: Run, job: Try, candidate: Candidate, rival: Candidate) -> Flow[T
 
     def second(at: float) -> Flow[Tried] | None:
         try:
-            jobs.append(replace(run.job(rival, request.beginning(run.ask, rival), beside=job), raced=True))
+            jobs.append(replace(run.job(rival, run.amends(rival), beside=job), raced=True))
         except BudgetExceeded:
             return None
         return attempt(jobs[1], at, run.deadline)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .call import request
+from .call import compact, request, retry
 from .call.attempt import Tried, Try, record_of
 from .call.patience import patience
 from .call.race import Finish
@@ -21,7 +21,8 @@ from .guard import budget
 from .health import Health
 from .route import catalog
 from .route.catalog import Catalog
-from .types import Ask, Attempt, Candidate, Intent, Plan, Reply, Route, Settlement, Usage
+from .route.fit import holds, too_long
+from .types import Ask, Attempt, Candidate, Fault, Intent, Plan, Reply, Route, Settlement, Usage
 
 MODELS_PER_REQUEST = 3
 """How many models of a task's chain are tried; a chain that the caller names is tried whole."""
@@ -93,6 +94,26 @@ class Run:
         self._notes = list(chosen.notes)
         self._spent = 0
         """Units that may have been spent: what is known, and the worst case of what is not."""
+        self._left_out: dict[int, int] = {}
+        """Attempt → how many of the oldest messages it went without."""
+
+    def amends(self, candidate: Candidate) -> Amends:
+        """What is changed from the start: a prompt that is surely too long is shortened, where that is allowed."""
+        ask, as_is = self.ask, request.beginning(self.ask, candidate)
+        if not self.plan.policy.compact or not too_long(ask.messages, (candidate,), ask.params):
+            return as_is
+        cap = request.output_cap(ask, self.plan, candidate, as_is)
+        room = compact.before(holds(candidate, ask.params) or 0, cap)
+        return request.shortened(as_is, ask, room) or as_is
+
+    def leave_smaller(self, candidate: Candidate) -> None:
+        """A prompt was too long for a candidate: who holds no more is not asked."""
+        limit = candidate.info.context_length if candidate.info else None
+        for one in tuple(self.queue):
+            theirs = one.info.context_length if one.info else None
+            if limit and theirs and theirs <= limit:
+                self.queue.remove(one)
+                self._notes.append(f"{one.model} is skipped: it holds no more than {candidate.model}.")
 
     def job(self, candidate: Candidate, amends: Amends, *, beside: Try | None = None) -> Try:
         """The next attempt at a candidate. Raises BudgetExceeded where it might cost too much.
@@ -112,6 +133,7 @@ class Run:
             error.reply = self._unanswered(candidate)
             raise
         self._begun = number
+        self._left_out[number] = amends.left_out
         return Try(
             leg=number,
             intent=self._intent(number, candidate, worst),
@@ -218,7 +240,7 @@ class Run:
             usage=total(self._usages),
             generation_id=tried.record.generation_id,
             attempts=self._told_attempts(),
-            notes=tuple(self._notes),
+            notes=self._told_notes(tried),
             first_token=tried.record.first_token,
             seconds=self.at - self.began,
         )
@@ -238,6 +260,10 @@ class Run:
         """In the order in which they were begun."""
         return tuple(self._attempts[number] for number in sorted(self._attempts))
 
+    def _told_notes(self, tried: Tried) -> tuple[str, ...]:
+        left_out = self._left_out[next(leg for leg, one in self._attempts.items() if one is tried.record)]
+        return (*self._notes, compact.note(left_out)) if left_out else tuple(self._notes)
+
     def _unanswered(self, candidate: Candidate) -> Reply:
         return Reply(
             id=self.ask.id,
@@ -246,3 +272,45 @@ class Run:
             attempts=self._told_attempts(),
             notes=tuple(self._notes),
         )
+
+
+class Turn:
+    """One model's turn: what is changed of the request for it, and how often it has failed."""
+
+    def __init__(self, run: Run, candidate: Candidate, last: bool) -> None:
+        self._run, self._candidate, self._last = run, candidate, last
+        self._amends = run.amends(candidate)
+        self._failed: Counter[str] = Counter()
+
+    def job(self) -> Try:
+        """The next attempt. Raises BudgetExceeded where it might cost too much."""
+        return self._run.job(self._candidate, self._amends)
+
+    def after(self, fault: Fault, job: Try) -> retry.Verdict:
+        """What follows from a failure before the first word: again, changed or not, or no more."""
+        run, row = self._run, TABLE[fault.code]
+        if row.then == "larger":
+            run.leave_smaller(self._candidate)
+        if self._is_mended(fault, row.amend):
+            return retry.Verdict("again")
+        self._failed[fault.code] += 1
+        return retry.decide(
+            fault,
+            tries=self._failed[fault.code],
+            repeats=self._failed.total() - 1,
+            most=run.deck.config.retries,
+            last=self._last,
+            remaining=run.deadline - run.at,
+            chance=retry.chance(job.intent.attempt),
+            may_repeat=run.deck.health.model(self._candidate.model).may_repeat,
+        )
+
+    def _is_mended(self, fault: Fault, amend: str) -> bool:
+        run = self._run
+        if amend == "user_turn" and run.story.without_prefill(self._candidate):
+            return True
+        if amend == "compacted" and run.queue:
+            return False  # words are left out only where nobody is left who might hold them all
+        changed = request.amended(self._amends, amend, fault, run.ask, run.plan, self._candidate)
+        self._amends = changed or self._amends
+        return changed is not None

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from ..errors import InvalidRequest
 from ..types import Ask, Candidate, Fault, Message, Plan, Reply, Request, ToolCall, ToolCallPart
-from . import local_shape
+from . import compact, local_shape
 from .family import own_details
+from .patience import may_stream
 from .tongues import go_on
 from .voice import FRESH, Uptake
 
@@ -37,6 +38,8 @@ class Amends(Struct, frozen=True):
 
     done: frozenset[str] = frozenset()
     cap: int | None = None
+    left_out: int = 0
+    """How many of the oldest messages are not sent."""
 
 
 class Composed(Struct, frozen=True):
@@ -61,7 +64,7 @@ def compose(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends, uptake: 
         body |= _what_is_left(body, uptake)
     if "no_reasoning_field" in amends.done:
         body = {name: value for name, value in body.items() if name not in _REASONING}
-    body["stream"] = _may_stream(ask.params)
+    body["stream"] = may_stream(ask.params, candidate.route)
     if ask.max_cost_units is not None:
         body = _with_ceiling(body, candidate)
     held = False
@@ -96,16 +99,26 @@ def amended(
     if not name or name in amends.done:
         return None
     done = amends.done | {name}
+    if name == "compacted":
+        sent = compact.without(ask.messages, amends.left_out)
+        found = shortened(amends, ask, compact.after(fault.message, sent)) if plan.policy.compact else None
+        return None if found is None else replace(found, done=done)
     if name not in ("more_tokens", "affordable_tokens"):
-        return Amends(done, amends.cap)
+        return replace(amends, done=done)
     cap = _defaults(ask, plan, candidate).get("max_tokens")
     if cap is None:  # the caller's own cap, or none: not ours to change
         return None
     if name == "more_tokens":
         most = candidate.info.max_completion_tokens if candidate.info else None
-        return Amends(done, min(cap * 4, most or cap * 4))
+        return replace(amends, done=done, cap=min(cap * 4, most or cap * 4))
     afford = int((fault.affordable_tokens or 0) * 0.9)
-    return Amends(done, min(cap, afford)) if afford else None
+    return replace(amends, done=done, cap=min(cap, afford)) if afford else None
+
+
+def shortened(amends: Amends, ask: Ask, most: int) -> Amends | None:
+    """The same without more of the oldest messages, so that `most` bytes are left; None where none can go."""
+    found = compact.compact(compact.without(ask.messages, amends.left_out), most)
+    return None if found is None else replace(amends, left_out=amends.left_out + found.left_out)
 
 
 def output_cap(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends) -> int | None:
@@ -198,7 +211,8 @@ def _what_is_left(body: Mapping[str, Any], uptake: Uptake) -> dict[str, int]:
 
 
 def _messages(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends) -> list[Message]:
-    messages = own_details(ask.messages, candidate, plan)
+    sent = compact.without(ask.messages, amends.left_out) if amends.left_out else ask.messages
+    messages = own_details(sent, candidate, plan)
     if "no_reasoning_details" in amends.done:
         messages = [{k: v for k, v in m.items() if k != "reasoning_details"} for m in messages]
     if "user_turn" in amends.done:
@@ -221,16 +235,6 @@ def _defaults(ask: Ask, plan: Plan, candidate: Candidate) -> dict[str, Any]:
             continue
         filled[name] = min(value, most) if most and name in _CAPS else value
     return filled
-
-
-def _may_stream(params: Mapping[str, Any]) -> bool:
-    """Streams can be cancelled, so we always read one, but for the plugin that works without only."""
-    plugins = params.get("plugins")
-    if not isinstance(plugins, list):
-        return True
-    return not any(
-        isinstance(p, dict) and p.get("id") == "response-healing" and p.get("enabled", True) for p in plugins
-    )
 
 
 def _with_ceiling(body: dict[str, Any], candidate: Candidate) -> dict[str, Any]:

@@ -12,6 +12,7 @@ BEFORE = (
     ("server", 2.0),
     ("provider_unavailable", 2.0),
     ("temporarily_unavailable;retry_after=garbage", 1.0),
+    ("prefill_refused", 1.0),
     ("overloaded", 1.0),
     ("timeout", 1.0),
     ("edge_timeout", 1.0),

@@ -15,7 +15,7 @@ from .call import request
 from .call.attempt import Tried, Try, attempt
 from .call.race import Meaning, Runner, race
 from .call.steps import Flow, emit, pause
-from .errors import TABLE, BudgetExceeded, NoWayToAnswer, error_from
+from .errors import TABLE, BudgetExceeded, ByteError, NoWayToAnswer, error_from
 from .events import Event, FellBack, Waiting
 from .route.choose import choose
 from .run import Deck, Run, Turn, usual, worst_case
@@ -34,13 +34,14 @@ def answer(ask: Ask, deck: Deck, at: float) -> Flow[Reply]:
         candidate = run.queue.popleft()
         if candidate.route in run.gone:
             continue
-        if tried is not None and candidate.model != tried.record.model:
-            yield from _tell(run, _fell_back(tried, candidate))
         try:
-            tried = yield from _ask_model(run, candidate, last=not run.queue)
+            tried = yield from _ask_model(run, candidate, tried, last=not run.queue)
         except BudgetExceeded as error:  # a cheaper one may follow
             too_dear = too_dear or error
             continue
+        except ByteError as error:
+            error.reply = error.reply or run.unanswered(candidate)
+            raise
         if tried.fault is None or not run.goes_on(tried):
             break
     if tried is None:
@@ -66,8 +67,11 @@ def plan(ask: Ask, deck: Deck) -> Plan:
     )
 
 
-def _ask_model(run: Run, candidate: Candidate, last: bool) -> Flow[Tried]:
-    """One model, as often as its failures are worth it. Raises BudgetExceeded where it is too dear from the start."""
+def _ask_model(run: Run, candidate: Candidate, before: Tried | None, last: bool) -> Flow[Tried]:
+    """One model, as often as its failures are worth it. Raises BudgetExceeded where it is too dear from the start.
+
+    `before`: how it went with the one before it.
+    """
     turn = Turn(run, candidate, last)
     tried = None
     while True:
@@ -77,6 +81,8 @@ def _ask_model(run: Run, candidate: Candidate, last: bool) -> Flow[Tried]:
             if tried is None:
                 raise
             return tried  # what failed is told, not what it would cost to ask again
+        if tried is None and before is not None and candidate.model != before.record.model:
+            yield from _tell(run, _fell_back(before, candidate))
         rival = run.rival() if tried is None else None
         if rival is None:
             tried = yield from attempt(job, run.at, run.deadline)
@@ -84,7 +90,9 @@ def _ask_model(run: Run, candidate: Candidate, last: bool) -> Flow[Tried]:
         else:
             tried = yield from _raced(run, job, candidate, rival)
         fault = tried.fault
-        if fault is None or tried.shown or tried.record.model != candidate.model:
+        if fault is None or tried.record.model != candidate.model:
+            return tried
+        if tried.shown and not (TABLE[fault.code].amend and run.story.may_go_on):
             return tried
         verdict = turn.after(fault, job)
         if verdict.move != "again":

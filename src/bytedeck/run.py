@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -16,7 +16,7 @@ from .call.request import Amends
 from .call.resume import Story, total
 from .call.voice import FRESH
 from .config import Config
-from .errors import TABLE, ByteError
+from .errors import TABLE, ByteError, InvalidRequest
 from .guard import budget
 from .health import Health
 from .route import catalog
@@ -56,10 +56,11 @@ def worst_case(
     """What one attempt can cost at most, units; None where no price bounds it."""
     if candidate.route == "local":
         return 0
-    if candidate.info is None or not request.is_bounded(ask, candidate):
+    if candidate.info is None or not request.is_bounded(ask, chosen, candidate):
         return None
     cap = request.output_cap(ask, chosen, candidate, amends)
-    return catalog.worst_case(candidate.info, body_bytes, cap, utc_minutes)
+    worst = catalog.worst_case(candidate.info, body_bytes, cap, utc_minutes)
+    return None if worst is None else worst * request.answers(ask, chosen)
 
 
 def usual(health: Health, candidate: Candidate) -> float:
@@ -90,7 +91,7 @@ class Run:
         self._usages: list[Usage] = []
         self._best = Reply()
         """The most words that a failed attempt brought, where nothing was shown."""
-        self._breaks: Counter[str] = Counter()
+        self._breaks: dict[str, int] = {}
         self._notes = list(chosen.notes)
         self._spent = 0
         """Units that may have been spent: what is known, and the worst case of what is not."""
@@ -130,7 +131,7 @@ class Run:
             spent = self._spent + ((beside.intent.worst_units or 0) if beside is not None else 0)
             budget.afford(self.ask.max_cost_units, spent, worst, candidate.model)
         except ByteError as error:
-            error.reply = self._unanswered(candidate)
+            error.reply = self.unanswered(candidate)
             raise
         self._begun = number
         self._left_out[number] = amends.left_out
@@ -212,14 +213,17 @@ class Run:
         if tried.fault is None or self.at >= self.deadline:
             return False
         row = TABLE[tried.fault.code]
-        if row.then == "stop" or not self.story.may_go_on:
+        # What one model has begun to answer is no invalid request: another one's refusal is its own.
+        is_hopeless = row.then == "stop" and not (self.story.is_told and row.error is InvalidRequest)
+        if is_hopeless or not self.story.may_go_on:
             return False
         if row.then == "elsewhere":
             self.gone.add(candidate.route)
         most = min(max(1, row.retries), self.deck.config.retries)
-        if tried.shown and self._breaks[candidate.model] < most:
+        broken = self._breaks.get(candidate.model, 0)
+        if tried.shown and broken < most:
             # It spoke, so it may speak again, once all others have been asked.
-            self._breaks[candidate.model] += 1
+            self._breaks[candidate.model] = broken + 1
             self.queue.append(candidate)
         if not self.queue and (anew := self.story.begin_anew()) is not None:
             self.queue.append(anew)
@@ -264,11 +268,14 @@ class Run:
         left_out = self._left_out[next(leg for leg, one in self._attempts.items() if one is tried.record)]
         return (*self._notes, compact.note(left_out)) if left_out else tuple(self._notes)
 
-    def _unanswered(self, candidate: Candidate) -> Reply:
-        return Reply(
+    def unanswered(self, candidate: Candidate) -> Reply:
+        """What there is of an answer where a candidate could not even be asked."""
+        return replace(
+            self.story.reply() if self.story.is_told else self._best,
             id=self.ask.id,
             task=self.plan.task,
             requested_model=candidate.model,
+            usage=total(self._usages),
             attempts=self._told_attempts(),
             notes=tuple(self._notes),
         )
@@ -280,7 +287,7 @@ class Turn:
     def __init__(self, run: Run, candidate: Candidate, last: bool) -> None:
         self._run, self._candidate, self._last = run, candidate, last
         self._amends = run.amends(candidate)
-        self._failed: Counter[str] = Counter()
+        self._failed: dict[str, int] = {}
 
     def job(self) -> Try:
         """The next attempt. Raises BudgetExceeded where it might cost too much."""
@@ -293,11 +300,11 @@ class Turn:
             run.leave_smaller(self._candidate)
         if self._is_mended(fault, row.amend):
             return retry.Verdict("again")
-        self._failed[fault.code] += 1
+        tries = self._failed[fault.code] = self._failed.get(fault.code, 0) + 1
         return retry.decide(
             fault,
-            tries=self._failed[fault.code],
-            repeats=self._failed.total() - 1,
+            tries=tries,
+            repeats=sum(self._failed.values()) - 1,
             most=run.deck.config.retries,
             last=self._last,
             remaining=run.deadline - run.at,

@@ -280,3 +280,12 @@ def test_reasoning_is_not_switched_off_where_it_cannot_be(
     ask = Ask(id="0" * 32, messages=(USER,), params=params)
     sent = json.decode(compose(ask, PLAIN, who, beginning(ask, who)).request.body)
     assert {name: sent.get(name) for name in params} == (dict.fromkeys(params) if is_dropped else params)
+
+
+@pytest.mark.parametrize(("last", "is_mended"), [("assistant", True), ("user", False), ("tool", False)])
+def test_a_turn_of_ours_only_follows_an_assistants(last: str, is_mended: bool) -> None:
+    """A model that wants a user's turn last is sent one only where the last one was the assistant's."""
+    ask = Ask(id="0" * 32, messages=(USER, {"role": last, "content": "x"}))
+    who = Candidate(model="a/b", name="B", route="openrouter", why="")
+    found = amended(UNCHANGED, "user_turn", Fault(code="prefill_refused"), ask, PLAIN, who)
+    assert (found is not None) is is_mended

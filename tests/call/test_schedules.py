@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -218,6 +219,26 @@ def test_comments_between_words_do_not_hold_off_the_idle_timer(engine: Callable[
         world.run(engine(timeouts=Timeouts(idle=10.0), policy=Policy(failover="error")))
     assert (caught.value.code, caught.value.partial_text) == ("idle_timeout", "a")
     assert world.now <= 1000.0 + 0.9 + 10.1
+
+
+@pytest.mark.parametrize(
+    ("opening", "code", "after"),
+    [
+        ({"role": "assistant", "content": ""}, "first_event_timeout", 60.0),
+        ({"reasoning": "hm"}, "idle_timeout", 120.0),
+        ({"content": "a"}, "idle_timeout", 30.0),
+    ],
+)
+def test_the_bare_role_is_no_first_word(
+    engine: Callable[..., Any], opening: dict[str, str], code: str, after: float
+) -> None:
+    """Until a token has come, the next may take as long as the first; who thinks may be silent for longer (D3, D4)."""
+    data = json.dumps({"choices": [{"index": 0, "delta": opening}]}).encode()
+    world = World(Act([b"data: " + data + b"\n\n"], "stall"))
+    with pytest.raises(ByteError) as caught:
+        world.run(engine(policy=Policy(failover="error")))
+    assert caught.value.code == code
+    assert world.now == pytest.approx(1000.0 + after)
 
 
 def test_a_slow_reader_is_not_a_slow_wire(engine: Callable[..., Any]) -> None:

@@ -272,7 +272,7 @@ def _show(job: Try, tally: _Tally, deltas: list[Delta]) -> Flow[float]:
 
 
 def _hand_over(tally: _Tally, deltas: list[Delta]) -> Flow[float]:
-    tally.shown = tally.shown or tally.reader.tokens
+    tally.shown = True  # even by what nobody can read: it is out, and told that the answer has begun
     back = yield from emit(deltas)
     paused = max(0.0, back - tally.at)
     tally.deadline += paused
@@ -301,8 +301,9 @@ def _idle(job: Try, tally: _Tally) -> float:
     """How long the next data event may take."""
     if tally.reader.finished:
         return min(TAIL_TIMEOUT, job.timeouts.idle)
-    is_reasoning = tally.reader.tokens and not tally.spoken
-    return job.timeouts.idle * (REASONING_PATIENCE if is_reasoning else 1.0)
+    if not tally.reader.tokens:
+        return job.timeouts.first_event  # the bare role comes at once, the first token not
+    return job.timeouts.idle * (1.0 if tally.spoken else REASONING_PATIENCE)
 
 
 def _end(job: Try, tally: _Tally) -> Flow[Fault | None]:
@@ -319,7 +320,7 @@ def _cut(outcome: Outcome, tally: _Tally) -> Fault:
             return Fault(code="truncated", message=why)
         case Tick(at=at) if at >= tally.deadline:
             return Fault(code="total_timeout")
-    return Fault(code="idle_timeout" if tally.reader.events else "first_event_timeout")
+    return Fault(code="idle_timeout" if tally.reader.tokens else "first_event_timeout")
 
 
 def _told(job: Try, fault: Fault) -> Fault:

@@ -99,6 +99,8 @@ def amended(
     if not name or name in amends.done:
         return None
     done = amends.done | {name}
+    if name == "user_turn" and ask.messages[-1].get("role") != "assistant":
+        return None  # nothing was to be gone on with: the refusal is a riddle, and a turn of ours another question
     if name == "compacted":
         sent = compact.without(ask.messages, amends.left_out)
         found = shortened(amends, ask, compact.after(fault.message, sent)) if plan.policy.compact else None
@@ -132,11 +134,18 @@ def output_cap(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends) -> in
     return cap if isinstance(cap, int) else None
 
 
-def is_bounded(ask: Ask, candidate: Candidate) -> bool:
+def answers(ask: Ask, plan: Plan) -> int:
+    """How many answers are paid for: of several the first one is read."""
+    wanted = ask.params.get("n", plan.defaults.get("n"))
+    return max(1, wanted) if isinstance(wanted, int) else 1
+
+
+def is_bounded(ask: Ask, plan: Plan, candidate: Candidate) -> bool:
     """Whether bytes and tokens bound what this costs: searches, plugins and linked files have fees of their own."""
-    if ":online" in candidate.model or ask.params.get("plugins") or "web_search_options" in ask.params:
+    wished = {**plan.defaults, **ask.params}
+    if ":online" in candidate.model or wished.get("plugins") or "web_search_options" in wished:
         return False
-    tools = ask.params.get("tools")
+    tools = wished.get("tools")
     if isinstance(tools, list) and any(not isinstance(t, dict) or t.get("type") != "function" for t in tools):
         return False
     return not any(_has_files(message.get("content")) for message in ask.messages)
@@ -194,17 +203,32 @@ def _taking_up(messages: list[Message], uptake: Uptake) -> list[Message]:
     """The conversation, ending with what the caller was shown of the answer that broke off."""
     if uptake.way in ("prefill", "echo"):
         # Blanks at the end are refused by some, and lost by others.
-        messages.append({"role": "assistant", "content": uptake.said.rstrip()})
+        messages.append(_turn_so_far(messages, uptake.said.rstrip()))
     if uptake.way == "echo":
         messages.append({"role": "user", "content": go_on(uptake.said, uptake.echo)})
     return messages
 
 
+def _turn_so_far(messages: list[Message], said: str) -> Message:
+    """The assistant's turn with these words; a beginning that the caller gave it is taken off the messages into it."""
+    if messages[-1].get("role") != "assistant" or messages[-1].get("tool_calls"):
+        return {"role": "assistant", "content": said}
+    given = messages.pop()
+    content = given.get("content")
+    if isinstance(content, list | tuple):
+        return {**given, "content": [*content, {"type": "text", "text": said}]}
+    return {**given, "content": f"{content or ''}{said}"}
+
+
 def _what_is_left(body: Mapping[str, Any], uptake: Uptake) -> dict[str, int]:
     """The caps of an answer of which a part is written already; the echo comes on top."""
     echo = len(uptake.echo.encode()) // 2
+    # A cap has to be larger than what is set aside for thinking, which is done once more.
+    wanted = body.get("reasoning")
+    thinking = wanted.get("max_tokens") if isinstance(wanted, Mapping) else None
+    least = _LEAST_LEFT + (thinking if isinstance(thinking, int) else 0)
     return {
-        name: min(cap, max(_LEAST_LEFT, cap - uptake.spent + echo))
+        name: min(cap, max(least, cap - uptake.spent + echo))
         for name in _CAPS
         if isinstance(cap := body.get(name), int)
     }

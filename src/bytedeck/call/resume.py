@@ -28,6 +28,7 @@ class Story:
         self.text = ""
         """The words that stand."""
         self._ask, self._policy = ask, plan.policy
+        self._wishes = {**plan.defaults, **ask.params}
         self._told: list[Reply] = []
         """What the attempts brought that stand in the answer, broken off as they are."""
         self._has_begun = False
@@ -70,12 +71,11 @@ class Story:
         way = self._way_of(candidate)
         if way == "fresh":
             return FRESH
-        reasoning = sum(len(one.reasoning.encode()) for one in self._told)
         return Uptake(
             way=way,
             said=self.text,
             echo=echo_of(self.text) if way == "echo" else "",
-            spent=(len(self.text.encode()) + reasoning) // _BYTES_A_TOKEN,
+            spent=len(self.text.encode()) // _BYTES_A_TOKEN,  # thoughts are lost, and thought again
             model=self._by,
             why=self._why,
         )
@@ -106,7 +106,7 @@ class Story:
         """Whether what was shown cannot be gone on with: no words, JSON, pictures, sound, each word's chance."""
         if not self.text.strip() or self._has_format():
             return True
-        if candidate is not None and candidate.route == "local" and self._ask.params.get("tools"):
+        if candidate is not None and candidate.route == "local" and self._wishes.get("tools"):
             return True  # it answers in a form of its own, whole (`local_shape`)
         return any(
             one.images
@@ -130,7 +130,7 @@ class Story:
         )
 
     def _has_format(self) -> bool:
-        wanted = self._ask.params.get("response_format")
+        wanted = self._wishes.get("response_format")
         return isinstance(wanted, Mapping) and wanted.get("type") not in (None, "text")
 
     # -- what an attempt brought -----------------------------------------------------------------

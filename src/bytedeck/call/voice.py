@@ -59,8 +59,7 @@ class Voice:
     ) -> None:
         """`first`: nothing has been shown yet in this request."""
         self.uptake = uptake
-        self.text = ""
-        """The words that were shown of it; kept only where it takes up others'."""
+        self._words: list[str] = []
         self.seam: Seam | None = None
         """Told, once it is clear."""
         self.refused = False
@@ -95,8 +94,10 @@ class Voice:
         if self.uptake.way == "calls" and self.seam is None:
             out = self._end_of_calls()
         if self._calls:
-            out += self._begun([Delta(tool_calls=tuple(self._calls))])
+            calls = [Delta(tool_calls=tuple(self._calls))]
             self._calls = []
+            # They may be all that there is of an answer that begins anew.
+            out += self._anew(calls) if self.uptake.way == "restart" else self._begun(calls)
         return out
 
     def late(self, content: Delta) -> list[Delta]:
@@ -121,7 +122,7 @@ class Voice:
         if joint is None or self.refused:
             return []
         if self.seam is not None:
-            self.text += "".join(delta.text for delta in deltas)
+            self._words += [delta.text for delta in deltas]
             return self._placed(deltas)
         words = ""
         for delta in deltas:
@@ -153,7 +154,7 @@ class Voice:
         if joint.verdict == "refused":
             self.refused = True
             return []
-        self.text += words
+        self._words.append(words)
         self.shift = len(self.uptake.said) + len(words) - self._came
         told = [self._tell(joint.verdict), *self._placed(self._held)]
         self._held = []
@@ -213,6 +214,11 @@ class Voice:
             if delta != _NOTHING:
                 left.append(delta)
         return left
+
+    @property
+    def text(self) -> str:
+        """The words that were shown of it; kept only where it takes up others'."""
+        return "".join(self._words)
 
     @property
     def has_calls(self) -> bool:

@@ -152,7 +152,8 @@ class Reader:
         if self.fault is not None:
             return self.fault
         if self._reason == "content_filter":
-            return self._fault("content_filtered", redact("".join(self._parts["refusal"])))
+            refusal = redact("".join(self._parts["refusal"]))
+            return self._fault("content_filtered", refusal or self._unknown_reason())
         if not self._has_content():
             return self._empty_fault()
         if not self._reason:

@@ -231,7 +231,7 @@ def _fault(seen: _Seen, headers: Mapping[str, str], now_epoch: float | None, pro
     types = _types(seen)
     return Fault(
         code=code,
-        message=_message(seen, provider),
+        message=_with_names(_message(seen, provider), seen.availability),
         status=seen.status,
         retry_after=wait_of(headers, seen.metadata, seen.availability, now_epoch),
         error_type=cleaned(types[0]) if types else "",
@@ -317,6 +317,21 @@ def _message(seen: _Seen, provider: str) -> str:
         raw = cleaned(raw)
         message = f"{provider}: {raw}" if provider and raw else raw or message
     return cleaned(message)
+
+
+# What an availability names, so that a person can act on it: its key, and our words before it.
+_NAMED = {"excluded_by": "excluded by", "fallback_models": "in its place"}
+
+
+def _with_names(message: str, availability: Mapping[str, Any]) -> str:
+    """The message, with the constraints that left nobody over and the models that are proposed, unless it names them."""
+    told = []
+    for key, words in _NAMED.items():
+        found = availability.get(key)
+        names = [text_of(one) for one in found] if isinstance(found, list) else []
+        named = ", ".join(one for one in names if one and one not in message)
+        told += [f"{words} {named}"] if named else []
+    return cleaned(f"{message} ({'; '.join(told)})".strip()) if told else message
 
 
 # -- classifying ---------------------------------------------------------------------------------

@@ -42,6 +42,9 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         super().__init__(flow, store, wire)
         self._sleep = sleep
         self._loop = asyncio.get_running_loop()
+        # asyncio's own loops ask the monotonic clock by a method; a loop of another kind may have a clock of its own.
+        own = getattr(type(self._loop), "time", None) is asyncio.BaseEventLoop.time
+        self._time: Callable[[], float] = time.monotonic if own else self._loop.time
         self._thread = threading.get_ident()
         self._waiter: asyncio.Task[object] | None = None
         self._until = 0.0
@@ -73,7 +76,7 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
                     return command.deltas
                 else:
                     self._perform(command)
-                    command = self._send(self._loop.time())
+                    command = self._send(self._time())
         except BaseException:
             self._disarm()
             super().leave()  # does nothing where the request itself has raised
@@ -88,7 +91,7 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         super().leave()
 
     def _now(self) -> float:
-        return self._loop.time()
+        return self._time()
 
     def _begin(self, command: Begin) -> asyncio.Future[Verdict]:
         loop, here = self._loop, threading.get_ident()
@@ -116,9 +119,9 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         leg = self._legs[name]
         if leg.line is None:
             if leg.begun.done():
-                return judged(name, self._loop.time(), leg.begun.result())
+                return judged(name, self._time(), leg.begun.result())
         elif leg.opened and (data := leg.line.ready()):
-            return Data(name, self._loop.time(), data)
+            return Data(name, self._time(), data)
         return None
 
     async def _wait(self, command: Wait) -> Outcome:
@@ -135,7 +138,7 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         except asyncio.CancelledError:
             # Ours, and nobody else's at the same moment?
             if self._late and task.uncancel() <= cancelling:
-                return Tick(max(self._loop.time(), command.until))
+                return Tick(max(self._time(), command.until))
             raise
         finally:
             self._waiter = None
@@ -149,13 +152,13 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         try:
             while (outcome := self._found(command)) is None:
                 busy = {self._helpers[name] for name in command.legs if not self._helpers[name].done()}
-                left = max(0.0, command.until - self._loop.time())
+                left = max(0.0, command.until - self._time())
                 bound = None if left == float("inf") else left
                 if (
                     not busy
                     or not (await asyncio.wait(busy, timeout=bound, return_when="FIRST_COMPLETED"))[0]
                 ):
-                    return Tick(max(self._loop.time(), command.until))
+                    return Tick(max(self._time(), command.until))
         finally:
             self._waiter = None
         return outcome
@@ -182,7 +185,7 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         except ByteError as error:
             if not keep:
                 raise
-            return Raised(name, self._loop.time(), error)
+            return Raised(name, self._time(), error)
 
     def _let_go(self, name: int, leg: Leg[asyncio.Future[Verdict], AsyncLine], whole: bool) -> None:
         helper = self._helpers.pop(name, None)
@@ -198,27 +201,27 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
     async def _pause(self, until: float) -> Outcome:
         self._disarm()  # of an earlier wait: it would take the pause for its own and cancel it
         try:
-            await self._sleep(max(0.0, until - self._loop.time()))
+            await self._sleep(max(0.0, until - self._time()))
         finally:
             self._waiter = None
-        return Tick(max(self._loop.time(), until))
+        return Tick(max(self._time(), until))
 
     async def _next(self, command: Wait) -> Outcome:
         name = command.legs[0]
         leg = self._legs[name]
         try:
             if leg.line is None:
-                return judged(name, self._loop.time(), await leg.begun)
+                return judged(name, self._time(), await leg.begun)
             if not leg.opened:
                 status, headers = await leg.line.open()
                 leg.opened = True
-                return Opened(name, self._loop.time(), time.time(), status, headers)
+                return Opened(name, self._time(), time.time(), status, headers)
             data = await leg.line.read()
-            return Data(name, self._loop.time(), data) if data else Ended(name, self._loop.time())
+            return Data(name, self._time(), data) if data else Ended(name, self._time())
         except Late:
-            return Tick(max(self._loop.time(), command.until))
+            return Tick(max(self._time(), command.until))
         except WireError as exc:
-            return Broken(name, self._loop.time(), exc.phase, str(exc))
+            return Broken(name, self._time(), exc.phase, str(exc))
 
     def _arm(self, until: float) -> None:
         """The timer only ever has to ring early enough: it looks again at `_until` when it rings."""
@@ -245,7 +248,7 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
         self._timer = None
         if self._waiter is None:
             return
-        if self._loop.time() < self._until:
+        if self._time() < self._until:
             self._arm(self._until)
         else:
             self._late = True

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal
+from functools import lru_cache
 
 import msgspec
 
-from ..money import to_units
+from ..money import to_units, to_usd
 from ..types import Model, Price, PriceRule, Usage
 
 # Wide enough that no price times no count is rounded, whatever context the caller's thread has.
@@ -86,10 +87,29 @@ def worst_case(
 def _at_most(price: Price | None, prompt: int, completion: int, searches: int) -> int | None:
     if price is None or price.prompt is None or price.completion is None:
         return None
-    into = _dearest(price.prompt, price.input_cache_read, price.input_cache_write, price.input_cache_write_1h)
-    out = _dearest(price.completion, price.internal_reasoning)
-    fee, search = _dearest(price.request), _dearest(price.web_search)
-    return _units((prompt, into), (completion, out), (searches, search), (1, fee))
+    into, out, search, fee = dearest = _dearest_of(price)
+    units = _whole_units(dearest)
+    if units is None:  # a price finer than a unit: rounded once, at the end
+        return _units((prompt, into), (completion, out), (searches, search), (1, fee))
+    return prompt * units[0] + completion * units[1] + searches * units[2] + units[3]
+
+
+@lru_cache(maxsize=256)
+def _dearest_of(price: Price) -> tuple[Decimal, ...]:
+    """The dearest price of a token in, of one out, of a search, and the fee."""
+    return (
+        _dearest(price.prompt, price.input_cache_read, price.input_cache_write, price.input_cache_write_1h),
+        _dearest(price.completion, price.internal_reasoning),
+        _dearest(price.web_search),
+        _dearest(price.request),
+    )
+
+
+@lru_cache(maxsize=256)
+def _whole_units(prices: tuple[Decimal, ...]) -> tuple[int, ...] | None:
+    """Prices as units, where none of them has to be rounded."""
+    units = tuple(to_units(price) for price in prices)
+    return units if all(to_usd(one) == price for one, price in zip(units, prices, strict=True)) else None
 
 
 def _lengths(rules: Iterable[PriceRule], most: int) -> Iterator[int]:

@@ -85,8 +85,10 @@ class Connection:
 
     async def reset(self) -> None:
         """End it as a crashed server's kernel does: with RST, whatever is still to be sent."""
+        if self.lost:  # the client was quicker
+            return
         connected = self.transport.get_extra_info("socket")
-        with contextlib.suppress(OSError):  # the client may have been quicker
+        with contextlib.suppress(OSError):
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
         await self.sleep(None)

@@ -217,8 +217,9 @@ def _zipped(params: Params, steps: Steps) -> Steps:
 
 def _empty(params: Params, steps: Steps) -> Steps:
     for step in steps:
+        # What comes before the head may be another fault's end.
+        yield replace(step, length=0) if type(step) is Head else step
         if type(step) is Head:
-            yield replace(step, length=0)
             return
 
 

@@ -6,7 +6,6 @@ Where we do otherwise on purpose the case says why (`apart`).
 
 from __future__ import annotations
 
-from continuers import delta
 from decisions import (
     BACKOFF,
     COMMENT,
@@ -87,6 +86,7 @@ THE_WAY = [
     Case("D3", "before", "only comments", (Act((COMMENT,) * 10, every=20),), "A first_event_timeout, B answered", silence=60),
     Case("D3", "before", "only comments, from a model that thinks", (Act((COMMENT,) * 10, every=50),), "A first_event_timeout, B answered",
          silence=180, ask={"params": THINKS}),
+    Case("D3", "before", "a role, and no token", (Act((HEAD,), "stall"),), "A first_event_timeout, B answered", silence=60),
     Case("D4", "after", "only comments any more", (Act((WORDS, *[COMMENT] * 9), every=10),), "A idle_timeout, B answered", silence=40, seam="proven"),
     Case("D4", "after", "silence amid thoughts", (Act((THOUGHT, *[COMMENT] * 9), every=50),), "A idle_timeout, B answered", silence=170, seam="restart"),
     Case("D4", "after", "silence, and nobody else", (after(end="stall"), WELL), "A idle_timeout, A answered", silence=30, seam="proven", chain="A",
@@ -101,11 +101,15 @@ THE_WAY = [
 ]  # fmt: skip
 
 IN_STREAM = [
+    *broken("D5", "an event that is no JSON", b"data: {nonsense\n\n", "malformed"),
     *[
         case
         for error_type in ("provider_unavailable", "provider_overloaded", "server", "timeout", "unmapped")
         for case in broken("D6", f"F1 {error_type}", failed(502, **kind(error_type)), "provider_error")
     ],
+    Case("D6", "after", "F1, and no fail-over", (after(failed(502, "Busy.", **kind("provider_overloaded", provider_name="P"))),), "A provider_error",
+         "provider_error", unseen=again("provider_error", 1), unseen_waits=ONCE, ask={"failover": "error"},
+         tells={"status": 502, "provider": "P", "detail": "Busy."}),
     *broken("D6", "F1, its code a word", failed("server_error"), "provider_error"),
     *broken("D6", "F2", failed(502, shape="F2"), "provider_error"),
     *broken("D6", "F3", failed(502, shape="F3"), "provider_error"),
@@ -155,6 +159,8 @@ LIMITS = [
          "rate_limited_account", waits=((45, 49.5),)),
     Case("D12", "before", "a reset after the minute", (limited("Rate limit exceeded: limit_rpm", 90),), "A rate_limited_account",
          "rate_limited_account", tells={"retry_after": 90.0}),
+    Case("D12", "after", "so many a minute", (after(failed(429, "limit_rpm", metadata={"headers": {"X-RateLimit-Reset": "45"}})),),
+         "A rate_limited_account, B answered", seam="proven", unseen=again("rate_limited_account", 1, ""), unseen_waits=((45, 49.5),)),
     *final("D13", "so many a day", limited("Rate limit exceeded: free-models-per-day. ", 3600), failed(429, "free-models-per-day"), "free_limit"),
     Case("D13", "before", "so many a day: when again", (limited("Rate limit exceeded: free-models-per-day. ", 3600),), "A free_limit", "free_limit",
          tells={"retry_after": 3600.0}),
@@ -194,13 +200,15 @@ MODEL = [
         }.items()
     ],
     *[
-        Case("D23", "before", what, (act,), "A constraint_unmet, B answered")
+        Case("D23", "before", what, (act,), "A constraint_unmet, B answered", ask={"params": {"provider": {"zdr": True}}})
         for what, act in {
             "nobody supports it": refusal(404, "No endpoints found that support tool use.", **available("no_endpoints")),
             "constraint_filtered": refusal(404, **available("constraint_filtered", excluded_by=["max_price"])),
             "privacy_restricted": refusal(404, **available("privacy_restricted", excluded_by=["data_policy:zdr"])),
         }.items()
     ],
+    Case("D22", "before", "a successor, and nobody else", (refusal(404, **available("model_deprecated", fallback_models=["maker/new"])),),
+         "A model_not_found", "model_not_found", chain="A", tells={"detail": "x (in its place maker/new)"}),
     Case("D23", "before", "strict JSON that nobody supports", (refusal(404, "No endpoints found that support structured outputs."),),
          "A constraint_unmet, B answered", ask={"params": SCHEMA_TOO}, apart="nothing says which of a caller's constraints are soft: the next model (REQ-11)"),
     Case("D23", "before", "a constraint, and nobody else", (refusal(404, **available("constraint_filtered", excluded_by=["max_price"])),),
@@ -208,7 +216,9 @@ MODEL = [
     Case("D24", "before", "too long", (refusal(400, **kind("context_length_exceeded")),), "A context_too_long, B answered"),
     Case("D24", "before", "too long, and words may be left out", (refusal(400, **kind("context_length_exceeded")), WELL),
          "A context_too_long, A answered", chain="A", changed={"messages": [QUESTION]}, ask={"messages": HISTORY, "compact": True}),
-    Case("D24", "after", "too long", (after(failed(400, **kind("context_length_exceeded"))),), "A answered", tells={"text": SAID, "finish_reason": "length"}),
+    Case("D24", "after", "too long", (Act((WORDS, failed(400, **kind("context_length_exceeded")))),), "A answered", tells={"text": SAID, "finish_reason": "length"}),
+    Case("D24", "after", "too long, in one read", (after(failed(400, **kind("context_length_exceeded"))),), "A answered",
+         tells={"text": SAID, "finish_reason": "length"}),
     *[
         Case("D25", "before", words, (refusal(400, words), WELL), "A reasoning_history, A answered", ask={"messages": HISTORY}, chain="A",
              changed={"messages": FORGOTTEN})
@@ -218,6 +228,11 @@ MODEL = [
          ask={"messages": HISTORY}, changed={"messages": FORGOTTEN}),
     Case("D25b", "before", "no prefill", (refusal(400, "This model does not support assistant message prefill"), WELL), "A prefill_refused, A answered",
          ask={"messages": PREFILLED}, changed={"messages": [*PREFILLED, {"role": "user", "content": "…"}]}),
+    Case("D25b", "before", "no prefill, and no turn of ours", (refusal(400, "This model does not support assistant message prefill"),),
+         "A prefill_refused, A prefill_refused, B answered", ask={"messages": PREFILLED},
+         changed={"messages": [*PREFILLED, {"role": "user", "content": "…"}]}),
+    Case("D26", "before", "reasoning is mandatory, for ever", (refusal(400, "Reasoning is mandatory for this endpoint."),),
+         "A reasoning_mandatory, A reasoning_mandatory, B answered", ask={"params": {"reasoning": {"enabled": False}}}, changed={"reasoning": None}),
     Case("D26", "before", "reasoning is mandatory", (refusal(400, "Reasoning is mandatory for this endpoint and cannot be disabled."), WELL),
          "A reasoning_mandatory, A answered", ask={"params": {"reasoning": {"enabled": False}}}, changed={"reasoning": None}),
 ]  # fmt: skip
@@ -234,10 +249,16 @@ CONTENT = [
         case
         for status, outcome in {400: "invalid_request", 409: "invalid_request", 412: "invalid_request", 413: "payload_too_large",
                                 422: "invalid_request"}.items()
-        for case in final("D28", f"{status}", refusal(status, "No."), failed(status, "No."), outcome, tells={"detail": "No."})
+        for case in (
+            Case("D28", "before", f"{status}", (refusal(status, "No."),), f"A {outcome}", outcome, tells={"detail": "No."}),
+            Case("D28", "after", f"{status}", (after(failed(status, "No.")),), f"A {outcome}, B answered", seam="proven", unseen=f"A {outcome}",
+                 apart="what one model has begun to answer is no invalid request"),
+        )
     ],
-    *final("D29", "too many models", refusal(400, "'models' array must have 3 items or fewer."), failed(400, "'models' array must have 3 items or fewer."),
-           "invalid_request", apart="`models` is never sent (see below), so there is nothing to split"),
+    Case("D28", "before", "an image that cannot be fetched", (refusal(400, **kind("image_download_failed")),), again("image_unreachable", 1, ""),
+         "image_unreachable", waits=ONCE),
+    Case("D29", "before", "too many models", (refusal(400, "'models' array must have 3 items or fewer."),), "A invalid_request", "invalid_request",
+         apart="`models` is never sent, so there is nothing to split"),
     *[
         Case("D30", "before", f"only reasoning, {what}", (act, WELL), "A reasoning_exhausted, A answered", ask=TASK, changed={"max_tokens": 16384},
              seam=seam)
@@ -247,7 +268,10 @@ CONTENT = [
         )
     ],
     Case("D30", "before", "only reasoning, for ever", (Act((THOUGHT + finish("length", 9, 9),)),),
-         "A reasoning_exhausted, A reasoning_exhausted, B answered", ask=TASK, changed={"max_tokens": 16384}, seam="restart"),
+         "A reasoning_exhausted, A reasoning_exhausted, B answered", ask=TASK, changed={"max_tokens": 16384}, seam="restart restart"),
+    Case("D30", "before", "only reasoning, by all", (Act((THOUGHT + finish("length", 9, 9),)),),
+         ", ".join(f"{one} reasoning_exhausted" for one in "AABBCC"), "reasoning_exhausted", ask=TASK, changed={"max_tokens": 16384},
+         seam="restart " * 5, all_alike=True),
     Case("D30", "before", "only reasoning, under the caller's own cap", (before(finish("length", 9, 9)),), "A reasoning_exhausted, B answered",
          ask={"params": {"max_tokens": 9}}, apart="decision 5: the caller's cap is not ours to raise"),
     *[
@@ -277,9 +301,33 @@ NEVER = {
         ("D25 after", "D25b after", "D26 after", "D30 after", "D31 after"), "with a token it is none of these"
     ),
     "D4 before": "that is D3",
-    "D12 after": "see LATER",
+    "D29 after": "as D28",
     "D32 before": "tested by itself",
     "D32 after": "tested by itself",
 }
 """Places of the table in which there is nothing to play."""
-__all__ = ["CASES", "HEAD", "NEVER", "delta"]
+
+SECTION_15 = {
+    "SSE-06": ("D5 after: the end", "D5 before: the end"),
+    "MID-01": ("D6 after: F1", "D6 after: F1, and no fail-over"),
+    "MID-02": ("D6 after: F2", "D6 after: F3"),
+    "MID-04": ("D6 after: F4",),
+    "MID-08": ("D9 after: 500",),
+    "ERR-01": ("D7 before: F5",),
+    "ERR-02": ("D7 after: F6",),
+    "ERR-04": ("D10 before: 502, a page", "D8 before: 524, a page"),
+    "ERR-07": ("D14 before", "D14 after"),
+    "ERR-08": ("D15 before: the task's", "D15 before: still", "D15 before: the caller's"),
+    "ERR-10": ("D17", "D18", "D19", "D20"),
+    "ERR-11": ("D23 before: privacy", "D23 before: constraint", "D23 before: a constraint, and nobody else"),
+    "ERR-12": ("D22 before: no valid id",),
+    "ERR-13": ("D22 before: no endpoints, by its words", "D22 before: a successor"),
+    "RL-01": ("D11 before: at capacity, back in 5 s", "D11 before: at capacity, back in 40 s", "D11 before: back in 40 s, and"),
+    "RL-03": ("D13 before: so many a day: when again",),
+    "RL-06": ("D11 before: a provider's",),
+    "RL-07": ("D16 before: 402",),
+    "REQ-11": ("D23 before: strict JSON",),
+    "REQ-12": ("D30 before",),
+    "USE-09": ("D31 before",),
+}  # fmt: skip
+"""Conformance cases of the wire reference → where they are played: the beginning of the names of cases."""

@@ -1,6 +1,5 @@
-"""What one case of the decision table is (wire reference, section 7), and the ways in which an upstream can fail.
-
-It knows OpenRouter's shapes and nothing of ours but the codes of `errors.TABLE`. The cases stand in `decision_rows`.
+"""What one case of the decision table is (wire reference, section 7), the ways in which an upstream can fail, and how
+a case is played in virtual time. The cases stand in `decision_rows`.
 """
 
 from __future__ import annotations
@@ -9,8 +8,15 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from continuers import delta, sse, stream
-from world import Act
+from bytedeck import pipeline
+from bytedeck.call.steps import Begin, Start
+from bytedeck.config import Config, load
+from bytedeck.errors import ByteError
+from bytedeck.health import Health
+from bytedeck.pipeline import Deck
+from bytedeck.types import Ask, Policy
+from continuers import ASKED, MANNERS, Wanted, delta, sse, stream, wanted
+from world import Act, World
 
 SAID = "The harbour is quiet tonight. All the boats sleep "
 TEXT = SAID + "at their moorings, and so do we."
@@ -46,6 +52,7 @@ class Case(NamedTuple):
     silence: float = 0.0
     """Seconds waited for the wire."""
     seam: str = ""
+    """The kind of the seam that is told; of several, each."""
     unseen: str = ""
     """`goes` for who does not stream, where that is another: nothing was shown, so it counts as before the first token (decision 4)."""
     unseen_waits: tuple[tuple[float, float], ...] = ()
@@ -121,3 +128,90 @@ def finish(reason: str | None, completion: int = 0, reasoning: int = 0) -> bytes
     usage = {"prompt_tokens": 7, "completion_tokens": completion, "completion_tokens_details": details}
     choice = {"index": 0, "delta": {}, "finish_reason": reason}
     return sse({"choices": [choice]}) + sse({"choices": [], "usage": usage}) + DONE
+
+
+# -- playing it -------------------------------------------------------------------------------------
+
+LETTERS = "ABCDEFG"
+CHAIN = {"A": "maker/one", "B": "maker/two", "C": "maker/three"}
+CONFIG = load({"OPENROUTER_API_KEY": "sk-or-v1-test", "BYTE_HOME": "/nonexistent"})
+
+
+def deck(config: Config = CONFIG, health: Health | None = None) -> Deck:
+    return Deck(
+        config=config,
+        catalog=None,
+        has_key=True,
+        has_local=False,
+        local_reason="",
+        clean=str,
+        utc_minutes=0,
+        health=health or Health(),
+    )
+
+
+class Models(World):
+    """Each model does what it is told, attempt by attempt; who answers well goes on with what is there."""
+
+    def __init__(self, acts: Mapping[str, tuple[Act, ...]]) -> None:
+        super().__init__(WELL)
+        self.told = {model: list(own) for model, own in acts.items()}
+
+    def _do(self, command: Any) -> Any:
+        if isinstance(command, Begin):
+            own = self.told.get(command.intent.model, [WELL])
+            self.acts = [own.pop(0) if len(own) > 1 else own[0]]
+        answer = super()._do(command)
+        if isinstance(command, Start) and self.legs[command.leg].act is WELL:
+            self.legs[command.leg].left = [_well(json.loads(command.request.body))]
+        return answer
+
+
+def _well(body: Mapping[str, Any]) -> bytes:
+    want = want_of(body)
+    return stream(TEXT if want.way == "fresh" else MANNERS["echo"](TEXT, want))
+
+
+def want_of(body: Mapping[str, Any]) -> Wanted:
+    """Whether the words so far are taken up; they stand behind the caller's own messages."""
+    messages = body["messages"]
+    place = next((at for at, one in enumerate(messages) if one["content"] == SAID.rstrip()), len(messages))
+    return wanted({"messages": [*ASKED, *messages[place:]]})
+
+
+class Played:
+    """One request, played."""
+
+    def __init__(self, bad: Mapping[str, tuple[Act, ...]], ask: Mapping[str, Any], known: Deck) -> None:
+        """`bad`: letters of models → what they do, attempt by attempt; the last one for ever. `ask`: fields of the Ask."""
+        asked = Ask(**{"id": "0123456789abcdef" * 2, "messages": ASKED, **ask})
+        self.models = [one.model for one in pipeline.plan(asked, known).candidates]
+        letters = dict(zip(LETTERS, self.models, strict=False))
+        self.world = Models({letters[one]: acts for one, acts in bad.items() if one in letters})
+        self.error: ByteError | None = None
+        try:
+            self.reply = self.world.run(pipeline.answer(asked, known, self.world.now))
+        except ByteError as error:
+            assert error.reply is not None
+            self.error, self.reply = error, error.reply
+
+    @property
+    def goes(self) -> str:
+        letters = dict(zip(self.models, LETTERS, strict=False))
+        return ", ".join(f"{letters[one.model]} {one.outcome}" for one in self.reply.attempts)
+
+    @property
+    def code(self) -> str:
+        return "" if self.error is None else self.error.code
+
+    @property
+    def bodies(self) -> list[Any]:
+        return [json.loads(request.body) for request in self.world.requests]
+
+
+def play(case: Case, *, streamed: bool) -> Played:
+    """One case of the table."""
+    ask = {"models": tuple(CHAIN[one] for one in case.chain), "streamed": streamed, **case.ask}
+    policy = Policy(compact=ask.pop("compact", None), failover=ask.pop("failover", None))
+    bad = dict.fromkeys("ABC" if case.all_alike else "A", case.acts)
+    return Played(bad, {"policy": policy, **ask}, deck())

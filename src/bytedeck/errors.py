@@ -233,9 +233,9 @@ class InternalError(OurFault):
     code = "internal"
 
 
-Then = Literal["next", "elsewhere", "larger", "stop"]
-"""After the last try at a model: the next one, the next one on another route (the host is not there), the next one
-that holds more, or none."""
+Then = Literal["next", "once", "elsewhere", "larger", "stop"]
+"""After the last try at a model: the next one, the next one but no third that says the same, the next one on another
+route (the host is not there), the next one that holds more, or none."""
 
 
 class Row(NamedTuple):
@@ -316,7 +316,7 @@ TABLE: dict[str, Row] = {
     "upstream_budget": Row(InsufficientCredits, "A budget of your OpenRouter workspace is used up.",
                            0, "stop", 402, _CREDITS, blames="key"),
     "moderated": Row(ContentFiltered, "The provider's moderation refused this prompt.",
-                     0, "next", 403, _FILTER),
+                     0, "once", 403, _FILTER),
     "guardrail": Row(PermissionRefused, "A guardrail of your OpenRouter account blocked this request.",
                      0, "stop", 403, _DENIED),
     "region_restricted": Row(PermissionRefused, "This model is not offered in your region. Try a different model.",

@@ -1,7 +1,7 @@
 """What happens to an answer besides its words: it starts, it waits, it falls back, it is gone on with.
 
 They come on a `Delta`, in the order in which they happened. One `Started` comes with the first words, and never a
-second one; before it there may be waits and fall-backs, after it seams.
+second one; before it and after it there may be waits and fall-backs, after it seams, too.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from msgspec import MsgspecError, Struct, json
+from msgspec import MsgspecError, Struct, convert, json, structs
 from msgspec.structs import replace
 
 from . import pipeline
@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     from .io.local import Local
     from .io.wire import Wire
 
+StructT = TypeVar("StructT", bound=Struct)
+
+# What only a stream takes; sent along as fields of the request they would do nothing.
+_OF_STREAMS = frozenset({"can_erase", "on_chunk"})
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
@@ -145,6 +149,8 @@ class House:
         can_erase: bool = True,
     ) -> Ask:
         """What a caller's arguments mean. Raises InvalidRequest for what cannot be meant."""
+        if misplaced := _OF_STREAMS & params.keys():
+            raise InvalidRequest(f"{min(misplaced)} is for `stream`, which shows an answer while it comes.")
         return Ask(
             id=_request_id(),
             messages=_messages(prompt, system),
@@ -153,12 +159,12 @@ class House:
             params=params,
             key=self.key_label,
             streamed=streamed,
-            timeouts=timeout if isinstance(timeout, Timeouts) else None,
+            timeouts=_timeouts(timeout) if isinstance(timeout, Timeouts) else None,
             total_timeout=None if isinstance(timeout, Timeouts) else _seconds(timeout),
             max_cost_units=_max_cost(max_cost),
             headers=tuple((headers or {}).items()),
             policy=_policy(policy),
-            can_erase=can_erase,
+            can_erase=_flag("can_erase", can_erase),
         )
 
     def deck(self, ask: Ask) -> Deck:
@@ -349,12 +355,35 @@ def _seconds(timeout: object) -> float | None:
     return float(timeout)
 
 
+def _timeouts(bounds: Timeouts) -> Timeouts:
+    """Every bound has to be one."""
+    found = _checked(bounds, "timeout")
+    for name, seconds in structs.asdict(found).items():
+        if not seconds > 0:
+            raise InvalidRequest(f"timeout has {name} = {seconds!r}, and that has to be above 0.")
+    return found
+
+
+def _checked(said: StructT, name: str) -> StructT:
+    """A struct whose fields are of the types that it tells: its own constructor takes anything."""
+    try:
+        return convert(structs.asdict(said), type(said))
+    except MsgspecError as exc:
+        raise InvalidRequest(f"{name} is {said!r}, which cannot be read: {exc}.") from exc
+
+
+def _flag(name: str, said: object) -> bool:
+    if not isinstance(said, bool):
+        raise InvalidRequest(f"{name} is {said!r}, and has to be True or False.")
+    return said
+
+
 def _policy(said: object) -> Policy:
     """One word is the way in which a broken answer is taken up."""
     if said is None:
         return Policy()
     if isinstance(said, Policy):
-        return said
+        return _checked(said, "policy")
     if said in get_args(Failover):
         return Policy(failover=said)  # type: ignore[arg-type]
     known = ", ".join(f'"{one}"' for one in get_args(Failover))

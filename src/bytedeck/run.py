@@ -16,7 +16,7 @@ from .call.request import Amends
 from .call.resume import Story, total
 from .call.voice import FRESH
 from .config import Config
-from .errors import TABLE, ByteError, InvalidRequest
+from .errors import TABLE, ByteError, InvalidRequest, Row
 from .guard import budget
 from .health import Health
 from .route import catalog
@@ -213,21 +213,29 @@ class Run:
         if tried.fault is None or self.at >= self.deadline:
             return False
         row = TABLE[tried.fault.code]
-        # What one model has begun to answer is no invalid request: another one's refusal is its own.
-        is_hopeless = row.then == "stop" and not (self.story.is_told and row.error is InvalidRequest)
-        if is_hopeless or not self.story.may_go_on:
+        if self._is_hopeless(tried, row) or not self.story.may_go_on:
             return False
         if row.then == "elsewhere":
             self.gone.add(candidate.route)
         most = min(max(1, row.retries), self.deck.config.retries)
         broken = self._breaks.get(candidate.model, 0)
-        if tried.shown and broken < most:
-            # It spoke, so it may speak again, once all others have been asked.
+        if tried.shown and not row.amend and broken < most:
+            # It spoke, so it may speak again, once all others have been asked; what could be mended was, in its turn.
             self._breaks[candidate.model] = broken + 1
             self.queue.append(candidate)
         if not self.queue and (anew := self.story.begin_anew()) is not None:
             self.queue.append(anew)
         return True
+
+    def _is_hopeless(self, tried: Tried, row: Row) -> bool:
+        """Whether nobody else would answer either."""
+        if row.then == "once":
+            return [one.outcome for one in self._attempts.values()].count(tried.record.outcome) > 1
+        # What one model has begun to answer is no invalid request: another one's refusal is its own.
+        if row.then != "stop" or (self.story.is_told and row.error is InvalidRequest):
+            return False
+        # What passes, as an account's limit a minute, is waited for by whoever goes on with the words.
+        return not (tried.shown and row.retries)
 
     def reply(self, tried: Tried) -> Reply:
         """What there is of an answer, whole or not."""

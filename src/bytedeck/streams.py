@@ -82,7 +82,11 @@ class Stream(_Progress):
             self._ready = deltas[::-1]
         delta = self._ready.pop()
         if self._hear(delta) and self._on_chunk is not None:
-            self._on_chunk(delta.text, self.text)
+            try:
+                self._on_chunk(delta.text, self.text)
+            except BaseException:  # whoever cannot take the words has left
+                self.close()
+                raise
         return delta
 
     def result(self) -> Reply:
@@ -95,6 +99,7 @@ class Stream(_Progress):
         """Leave: the upstream is closed and the attempt settled. Idempotent."""
         if self._drive is not None:
             self._drive.leave()
+            self._is_left = self._drive.left
 
     def __enter__(self) -> Self:
         return self
@@ -138,9 +143,13 @@ class AsyncStream(_Progress):
             self._ready = deltas[::-1]
         delta = self._ready.pop()
         if self._hear(delta) and self._on_chunk is not None:
-            told = self._on_chunk(delta.text, self.text)
-            if isinstance(told, Awaitable):
-                await told
+            try:
+                told = self._on_chunk(delta.text, self.text)
+                if isinstance(told, Awaitable):
+                    await told
+            except BaseException:  # whoever cannot take the words has left
+                await self.aclose()
+                raise
         return delta
 
     async def result(self) -> Reply:
@@ -153,6 +162,7 @@ class AsyncStream(_Progress):
         """Leave: the upstream is closed and the attempt settled. Idempotent."""
         if self._drive is not None:
             self._drive.leave()
+            self._is_left = self._drive.left
 
     async def __aenter__(self) -> Self:
         return self

@@ -350,10 +350,12 @@ class Reply(Struct, frozen=True, kw_only=True):
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Completion tokens per second of generation, from the first token on."""
-        if self.usage is None or self.first_token is None or self.seconds <= self.first_token:
+        """Completion tokens per second of generation, from the answering attempt's first token on."""
+        answered = (one.seconds for one in self.attempts if one.outcome == "answered")
+        seconds = next(answered, self.seconds)
+        if self.usage is None or self.first_token is None or seconds <= self.first_token:
             return None
-        return self.usage.completion_tokens / (self.seconds - self.first_token)
+        return self.usage.completion_tokens / (seconds - self.first_token)
 
 
 class Intent(Struct, frozen=True, kw_only=True):

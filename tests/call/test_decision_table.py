@@ -2,148 +2,89 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
+from decimal import Decimal
 
 import pytest
 
 from bytedeck import pipeline
-from bytedeck.call.steps import Begin, Start
-from bytedeck.config import load
-from bytedeck.errors import ByteError
+from bytedeck.errors import TABLE
 from bytedeck.events import Seam
-from bytedeck.pipeline import Deck
 from bytedeck.types import Ask, Policy
-from continuers import ASKED, MANNERS, Wanted, stream, wanted
-from decision_rows import CASES, NEVER
-from decisions import SAID, TEXT, WELL, Act, Case
-from world import World
-
-CHAIN = {"A": "maker/one", "B": "maker/two", "C": "maker/three"}
-CONFIG = load({"OPENROUTER_API_KEY": "sk-or-v1-test", "BYTE_HOME": "/nonexistent"})
-DECK = Deck(
-    config=CONFIG, catalog=None, has_key=True, has_local=False, local_reason="", clean=str, utc_minutes=0
+from continuers import ASKED, delta
+from decision_rows import CASES, NEVER, SECTION_15
+from decisions import (
+    CHAIN,
+    DONE,
+    HEAD,
+    SAID,
+    TEXT,
+    Case,
+    Models,
+    Played,
+    after,
+    before,
+    deck,
+    finish,
+    play,
+    refusal,
+    want_of,
 )
-
-
-class Models(World):
-    """Each model does what it is told, attempt by attempt; who answers well goes on with what is there."""
-
-    def __init__(self, acts: Mapping[str, tuple[Act, ...]]) -> None:
-        super().__init__(WELL)
-        self.told = {model: list(own) for model, own in acts.items()}
-
-    def _do(self, command: Any) -> Any:
-        if isinstance(command, Begin):
-            own = self.told.get(command.intent.model, [WELL])
-            self.acts = [own.pop(0) if len(own) > 1 else own[0]]
-        answer = super()._do(command)
-        if isinstance(command, Start) and self.legs[command.leg].act is WELL:
-            self.legs[command.leg].left = [_well(json.loads(command.request.body))]
-        return answer
-
-
-def _well(body: Mapping[str, Any]) -> bytes:
-    want = _want(body)
-    return stream(TEXT if want.way == "fresh" else MANNERS["echo"](TEXT, want))
-
-
-def _want(body: Mapping[str, Any]) -> Wanted:
-    """Whether the words so far are taken up; they stand behind the caller's own messages."""
-    messages = body["messages"]
-    place = next((at for at, one in enumerate(messages) if one["content"] == SAID.rstrip()), len(messages))
-    return wanted({"messages": [*ASKED, *messages[place:]]})
-
-
-class Played:
-    """One case, played."""
-
-    def __init__(self, case: Case, *, streamed: bool, id_: str = "0123456789abcdef" * 2) -> None:
-        asked: dict[str, Any] = {
-            "messages": ASKED,
-            "models": tuple(CHAIN[one] for one in case.chain),
-            **case.ask,
-        }
-        compact = asked.pop("compact", None)
-        ask = Ask(id=id_, streamed=streamed, policy=Policy(compact=compact), **asked)
-        self.models = [one.model for one in pipeline.plan(ask, DECK).candidates]
-        bad = self.models if case.all_alike else self.models[:1]
-        self.world = Models(dict.fromkeys(bad, case.acts))
-        self.error: ByteError | None = None
-        try:
-            self.reply = self.world.run(pipeline.answer(ask, DECK, self.world.now))
-        except ByteError as error:
-            assert error.reply is not None
-            self.error, self.reply = error, error.reply
-
-    @property
-    def goes(self) -> str:
-        letters = dict(zip(self.models, "ABC", strict=False))
-        return ", ".join(f"{letters[one.model]} {one.outcome}" for one in self.reply.attempts)
-
-    @property
-    def code(self) -> str:
-        return "" if self.error is None else self.error.code
-
-    @property
-    def bodies(self) -> list[Any]:
-        return [json.loads(request.body) for request in self.world.requests]
-
-
-def same(found: float, wanted: float) -> bool:
-    return abs(found - wanted) < 1e-6
+from world import Act
 
 
 @pytest.mark.parametrize("streamed", [True, False], ids=["stream", "chat"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_row(case: Case, streamed: bool) -> None:
-    """Who is asked next, what stands of each attempt, how long is waited, and what the caller gets."""
-    played = Played(case, streamed=streamed)
-    is_unseen = bool(case.unseen) and not streamed
+    """Who is asked next and for what, how long is waited, what stands of each attempt, and what the caller gets."""
+    played = play(case, streamed=streamed)
+    _attempts(case, played, is_unseen=bool(case.unseen) and not streamed)
+    _caller(case, played, streamed)
+    _requests(case, played)
+
+
+def _attempts(case: Case, played: Played, is_unseen: bool) -> None:
     assert played.goes == (case.unseen if is_unseen else case.goes)
-    ends_well = not is_unseen or played.goes.endswith("answered")
-    assert played.code == (case.error if ends_well else played.goes.split()[-1])
+    rows = [row.outcome for row, _ in played.world.settled]
+    assert rows == [attempt.outcome for attempt in played.reply.attempts]
+    assert played.code == (rows[-1] if rows[-1] != "answered" else "")
+    assert is_unseen or played.code == case.error
     waits = case.unseen_waits if is_unseen else case.waits
     assert len(played.world.pauses) == len(waits)
     for pause, (least, most) in zip(played.world.pauses, waits, strict=True):
         assert least <= pause <= most
-    assert same(played.world.now - 1000 - sum(played.world.pauses), case.silence)
+    assert played.world.now - 1000 - sum(played.world.pauses) == pytest.approx(case.silence)
 
 
-@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "chat"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_the_caller_gets(case: Case, streamed: bool) -> None:
-    """The whole answer, or an error that tells and carries what had come; the same in the end as while it came."""
-    played = Played(case, streamed=streamed)
+def _caller(case: Case, played: Played, streamed: bool) -> None:
+    """The whole answer, or an error that carries what had come; in the end the same as while it came."""
     reply, found = played.reply, played.error or played.reply
-    assert {name: getattr(found, name) for name in case.tells} == dict(case.tells)
-    if not played.error and "text" not in case.tells:
-        assert (reply.text, reply.finish_reason) == (TEXT, "stop")
+    if streamed or not case.unseen:
+        assert {name: getattr(found, name) for name in case.tells} == dict(case.tells)
     if played.error:
-        assert reply.text == (SAID if case.phase == "after" else "")
-        assert not reply.whole
+        assert (reply.text, reply.whole) == (SAID if case.phase == "after" else "", False)
+    elif "text" not in case.tells:
+        assert (reply.text, reply.finish_reason) == (TEXT, "stop")
     if streamed:
         assert played.world.text == reply.text
-        seams = [delta.event for delta in played.world.emitted if isinstance(delta.event, Seam)]
-        assert [seam.kind for seam in seams] == ([case.seam] if case.seam else [])
+        seams = [one.event for one in played.world.emitted if isinstance(one.event, Seam)]
+        assert [seam.kind for seam in seams] == case.seam.split()
         assert reply.seams == tuple(seams)
 
 
-@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "chat"])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_is_sent(case: Case, streamed: bool) -> None:
+def _requests(case: Case, played: Played) -> None:
     """The same request to the same model or the next, but for a change that the table names, or the words so far."""
-    first, *later = Played(case, streamed=streamed).bodies
+    first, *later = played.bodies
     assert "models" not in first  # D29: our chain is one model an attempt
+    again = {first["model"]}
     for sent in later:
         changed = {name for name in first | sent if first.get(name) != sent.get(name)} - {"model"}
-        if _want(sent).way == "echo":
+        if want_of(sent).way == "echo":
             assert changed == {"messages"}
             assert sent["messages"][: len(ASKED)] == list(ASKED)
         else:
-            wanted = case.changed if sent["model"] == first["model"] else {}
-            assert {name: sent.get(name) for name in changed} == dict(wanted)
+            meant = case.changed if sent["model"] in again else {}
+            assert {name: sent.get(name) for name in changed} == dict(meant)
+        again.add(sent["model"])
 
 
 def test_every_place_of_the_table_is_played() -> None:
@@ -154,3 +95,121 @@ def test_every_place_of_the_table_is_played() -> None:
     assert played | set(NEVER) == places
     assert not played & set(NEVER)
     assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("id_", SECTION_15)
+def test_the_cases_of_section_15_stand_here(id_: str) -> None:
+    """Those that speak of failures and of a client are played by rows of the table."""
+    names = [case.name for case in CASES]
+    assert SECTION_15[id_]
+    assert all(any(name.startswith(begin) for name in names) for begin in SECTION_15[id_])
+
+
+NOBODYS = {"D2": "total_timeout"}
+"""The request's own bound is nobody's fault."""
+KEYS = {"D7": "authentication"}
+"""A body may hold any status."""
+
+
+@pytest.mark.parametrize(
+    ("blames", "rows"),
+    [
+        ("model", ["D2", "D2b", "D3", "D4", "D5", "D6", "D7", "D8", "D9", "D10", "D11", "D22", "D31"]),
+        ("key", ["D14", "D16", "D19"]),
+        (
+            "",
+            [
+                "D1",
+                "D12",
+                "D13",
+                "D15",
+                "D17",
+                "D18",
+                "D20",
+                "D21",
+                "D23",
+                "D24",
+                "D25",
+                "D25b",
+                "D26",
+                "D27",
+                "D28",
+                "D29",
+                "D30",
+            ],
+        ),
+    ],
+)
+def test_whose_breaker_it_counts_for(blames: str, rows: list[str]) -> None:
+    """Of a key-scoped failure the key's, of a model-scoped one the model's, else nobody's: by each case's first outcome."""
+    for row in rows:
+        outcomes = {case.goes.split()[1].rstrip(",") for case in CASES if case.row == row}
+        outcomes -= {"answered", NOBODYS.get(row), KEYS.get(row)}
+        assert {TABLE[outcome].blames for outcome in outcomes} == {blames}, row
+
+
+@pytest.mark.parametrize("act", [after(end="stall"), before(end="stall"), Act(end="silent"), refusal(503)])
+def test_whoever_leaves_is_asked_for_no_more(act: Act) -> None:
+    """D32: the attempt is settled as abandoned, and neither it nor another model is asked again."""
+    turn, abandoned = 0, 0
+    while True:
+        turn += 1
+        world = Models({CHAIN["A"]: (act,)})
+        ask = Ask(id="0" * 32, messages=ASKED, models=tuple(CHAIN.values()), streamed=True)
+        # The world refuses every command but the settlement once the caller has left.
+        reply = world.run(pipeline.answer(ask, deck(), world.now), leave_at=turn)
+        if reply is not None:
+            break
+        last = world.settled[-1][0]
+        assert len(world.requests) <= len(world.settled) == len(world.intents)
+        abandoned += last.outcome == "abandoned"
+    assert reply.text == TEXT
+    assert abandoned > 3
+
+
+CALL = {
+    "index": 0,
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "weather", "arguments": '{"city": "Kö'},
+}
+REST = {"index": 0, "function": {"arguments": 'ln"}'}}
+CALLED = HEAD + delta({"tool_calls": [CALL]}) + delta({"tool_calls": [REST]})
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "chat"])
+def test_two_finishes_are_one(streamed: bool) -> None:
+    """SSE-07: the calls come once, the reason is one, and the later chunk's usage counts."""
+    usage = {"prompt_tokens": 7, "completion_tokens": 9, "cost": 0.000093}
+    twice = CALLED + delta({}, "tool_calls") + delta({}, "tool_calls", usage=usage) + DONE
+    played = Played({"A": (Act((twice,)),)}, {"models": (CHAIN["A"],), "streamed": streamed}, deck())
+    reply = played.reply
+    assert (played.goes, reply.finish_reason, reply.whole) == ("A answered", "tool_calls", True)
+    assert [(call.id, call.arguments) for call in reply.tool_calls] == [("call_1", '{"city": "Köln"}')]
+    assert reply.usage is not None
+    assert (reply.usage.completion_tokens, reply.usage.cost_units) == (9, 93_000_000)
+    shown = [part for one in played.world.emitted for part in one.tool_calls if part.name]
+    assert len(shown) == streamed
+
+
+@pytest.mark.parametrize("stream_tools", [False, True])
+@pytest.mark.parametrize("streamed", [True, False], ids=["stream", "chat"])
+def test_a_call_that_was_cut_is_not_run(streamed: bool, stream_tools: bool) -> None:
+    """TOOL-06: an error, not a call; nobody else is asked, since the same limit would cut it again."""
+    cut = HEAD + delta({"tool_calls": [CALL]}) + finish("length", 9)
+    ask = {"models": tuple(CHAIN.values()), "streamed": streamed, "policy": Policy(stream_tools=stream_tools)}
+    played = Played({"A": (Act((cut,)),)}, ask, deck())
+    assert (played.goes, played.code) == ("A tool_arguments_truncated", "tool_arguments_truncated")
+    shown = [one for one in played.world.emitted if one.tool_calls]
+    assert bool(shown) == (streamed and stream_tools)
+
+
+@pytest.mark.parametrize("cost", ["0", "0.005"])
+def test_what_nothing_costs(cost: str) -> None:
+    """USE-09: an answer without a token costs no tokens; fees for a search may remain, and count."""
+    usage = {"prompt_tokens": 7, "completion_tokens": 0, "cost": float(cost)}
+    act = before(delta({}, "", usage=usage) + DONE)
+    reply = Played({"A": (act,)}, {"models": tuple(CHAIN.values())}, deck()).reply
+    assert [one.outcome for one in reply.attempts] == ["empty_answer", "empty_answer", "answered"]
+    assert [(str(one.cost), one.quality) for one in reply.attempts[:2]] == [(cost, "reported")] * 2
+    assert reply.cost == 2 * Decimal(cost) + Decimal("0.000093")

@@ -257,7 +257,7 @@ PART = [{"type": "text", "text": "x"}]
 )
 def test_what_bytes_and_tokens_bound(changes: dict[str, Any], model: str, bounded: bool) -> None:
     """Searches, plugins and files have fees of their own: under a bound on cost they are not sent unreckoned."""
-    assert is_bounded(ask(**changes), candidate(model=model)) is bounded
+    assert is_bounded(ask(**changes), Plan(candidates=(), task=""), candidate(model=model)) is bounded
 
 
 @pytest.mark.parametrize(

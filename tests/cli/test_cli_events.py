@@ -34,7 +34,7 @@ def test_a_wait_is_told(byte: Any, keyed: Upstream) -> None:
     keyed.script(error(429, headers=(("retry-after", "1"),)), words("late"))
     result = byte("-m", ONE, "hi")
     assert (result.exit_code, result.stdout) == (0, "late\n")
-    assert f"{ONE} failed (rate limited): waiting 1 s" in result.stderr
+    assert f"{ONE} failed (rate limited); asked again in 1 s" in result.stderr
 
 
 def test_a_seam_is_told_after_the_answer(byte: Any, keyed: Upstream) -> None:
@@ -42,7 +42,9 @@ def test_a_seam_is_told_after_the_answer(byte: Any, keyed: Upstream) -> None:
     keyed.script(broken(), words(f"{STORY} in the dark."))
     result = byte("-m", ONE, "-m", TWO, "hi")
     assert (result.exit_code, result.stdout) == (0, f"{STORY} in the dark.\n")
-    assert f"after {len(STORY)} characters {TWO} went on: no character lost" in result.stderr
+    (told,) = [line for line in result.stderr.splitlines() if TWO in line]
+    broke = f"▸ {ONE} broke off after {len(STORY)} characters (truncated)"
+    assert told == f"{broke}; {TWO} went on, with no character lost or said twice"
 
 
 def test_words_in_a_pipe_are_not_taken_back(byte: Any, keyed: Upstream) -> None:
@@ -52,6 +54,24 @@ def test_words_in_a_pipe_are_not_taken_back(byte: Any, keyed: Upstream) -> None:
     assert result.stdout == f"{STORY}\n"
     assert result.exit_code == 24
     assert "no other model could take it up" in result.stderr
+    assert "--no-stream" in result.stderr
+    assert f"{TWO} could not go on with the words; {ONE} is asked" in result.stderr
+
+
+def test_an_answer_begun_anew_goes_into_a_pipe_whole(byte: Any, keyed: Upstream) -> None:
+    """`--failover restart` is granted there by waiting for the end."""
+    keyed.script(broken(), words("Another story."))
+    result = byte("--failover", "restart", "-m", ONE, "hi")
+    assert (result.exit_code, result.stdout) == (0, "Another story.\n")
+
+
+def test_what_happened_is_told_before_the_error(byte: Any, keyed: Upstream) -> None:
+    """Words of two models that broke off are not shown as one model's."""
+    keyed.script(broken(), broken(f"{STORY} in the dark, and"), error(500), error(500), error(500))
+    result = byte("-m", ONE, "-m", TWO, "hi")
+    assert result.stdout == f"{STORY} in the dark, and\n"
+    assert result.exit_code == 20
+    assert f"{TWO} went on, with no character lost" in result.stderr
 
 
 @pytest.mark.parametrize(("policy", "asked"), [("error", 1), ("continue", 2)])
@@ -75,14 +95,15 @@ def test_news_wait_while_words_run(capsys: pytest.CaptureFixture[str]) -> None:
     news = News()
     seam = Seam(kind="restart", from_model="a", to_model="b", why="truncated", attempt=2, after=2, erase=2)
     assert not news.hear(Delta(event=Waiting(model="a", why="rate_limited", seconds=12.4)))
-    assert "waiting 12 s" in capsys.readouterr().err
+    assert "asked again in 12 s" in capsys.readouterr().err
     assert not news.hear(Delta(text="hi", event=Started(model="a", attempt=1)))
     assert not news.hear(Delta(event=FellBack(from_model="a", to_model="b", why="truncated")))
     assert capsys.readouterr().err == ""
     assert news.hear(Delta(event=seam))
     news.tell()
     told = capsys.readouterr().err
-    assert "a failed (truncated); b is asked" in told
-    assert "b begins anew; the words before are void" in told
+    assert (
+        told == "▸ a broke off after 2 characters (truncated); b begins anew, and the words before are void\n"
+    )
     assert not news.hear(Delta(text="anew"))
     assert capsys.readouterr().err == ""

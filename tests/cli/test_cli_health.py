@@ -28,11 +28,12 @@ def test_health_after_failures(byte, keyed: Upstream, home: Path) -> None:
     for _ in range(3):
         assert byte("-m", MODEL, "a").exit_code == 21
     lines = byte("models", "health").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["MODEL", MODEL, OTHER]
+    assert [line.split()[0] for line in lines] == ["MODEL", MODEL, "failed:", OTHER]
     assert lines[1].split()[1:4] == ["open", "3", "100%"]
-    assert "unavailable, " in lines[1]
-    assert " in " in lines[1]
-    assert lines[2].split()[1:4] == ["well", "1", "0%"]
+    assert "unavailable, " in lines[2]
+    assert "tried again in " in lines[2]
+    assert lines[3].split()[1:4] == ["well", "1", "0%"]
+    assert max(map(len, lines)) <= 80
     first, second = json.loads(byte("models", "health", "--json").stdout)["models"]
     assert (first["model"], first["state"]) == (OTHER, "closed")
     assert first["first_token_p50"] > 0

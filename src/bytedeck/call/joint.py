@@ -46,6 +46,11 @@ def is_unique(echo: str, bare: str) -> bool:
     return bare.find(echo) == len(bare) - len(echo)
 
 
+def _letters(text: str) -> str:
+    """The letters and digits alone, without their case."""
+    return "".join(sign for sign in text.casefold() if sign.isalnum())
+
+
 def _word_before(text: str, end: int) -> int:
     """Where the last word before `end` begins."""
     while end > 0 and text[end - 1].isspace():
@@ -65,7 +70,8 @@ class Joint:
         self._trail = said[len(self._bare) :]
         self._echo = echo
         self._is_long = len(echo) >= ECHO_CHARACTERS
-        self._is_sure = len(echo) >= _CHANCE and is_unique(echo, self._bare)
+        self._is_unique = is_unique(echo, self._bare)
+        self._is_sure = len(echo) >= _CHANCE and self._is_unique
         self._held = ""
 
     def feed(self, text: str) -> str:
@@ -157,10 +163,20 @@ class Joint:
         """Words that repeat nothing fit where a blank stands at the seam, or where none was asked to."""
         if not self._held.strip():
             return self._nothing(is_end)
-        if self._echo and not self._trail and not self._held[0].isspace():
+        is_apart = self._trail or self._held[0].isspace() or not self._echo
+        if not is_apart or self._is_nearly_said():
             self.verdict = "refused"
             return ""
         return self._unproven(self._held)
+
+    def _is_nearly_said(self) -> bool:
+        """Whether the echo came after all, with other quotes, capitals or words about it: joined, it would stand twice."""
+        if not (self._is_long and self._is_unique):
+            return False
+        echo = _letters(self._echo)
+        # No further than was waited for, or it would depend on how the words are sliced.
+        held = _letters(self._held.lstrip()[: len(self._echo) + GREETING])
+        return len(echo) >= _CHANCE and echo in held
 
     def _nothing(self, is_end: bool) -> str:
         """Not a word came. Who was to go on by himself had nothing to add."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..client import Hub
-from ..errors import ByteError, InternalError
+from ..errors import ByteError, InternalError, UpstreamError
 from ..money import to_text
 from ..types import Reply
 from . import conversation, events, outcome, show, tell
@@ -18,6 +18,9 @@ from .question import Given, Question, compose
 if TYPE_CHECKING:
     from ..house import Explanation
     from ..types import Plan
+
+
+_PIPE = "What is in a pipe cannot be taken back, so no answer is begun anew there. Wait for a whole one with: --no-stream"
 
 
 def answer(given: Given) -> int:
@@ -120,7 +123,7 @@ def _ask(hub: Hub, question: Question, warn: _Warnings) -> Reply:
     )
     _announce(plan)
     try:
-        reply = _streamed(hub, question) if given.streams else _whole(hub, question)
+        reply = _streamed(hub, question) if _may_stream(given, plan) else _whole(hub, question)
     except ByteError as error:
         if error.reply is not None:
             _tell_more(error.reply, plan, given, warn)
@@ -128,6 +131,11 @@ def _ask(hub: Hub, question: Question, warn: _Warnings) -> Reply:
     _keep(question, reply.text, reply)
     _tell_after(reply, plan, given, warn)
     return reply
+
+
+def _may_stream(given: Given, plan: Plan) -> bool:
+    """What is in a pipe cannot be taken back: who wants an answer begun anew there gets it once it is whole."""
+    return given.streams and (tell.is_terminal(sys.stdout) or plan.policy.failover != "restart")
 
 
 def _announce(plan: Plan) -> None:
@@ -154,12 +162,16 @@ def _streamed(hub: Hub, question: Question) -> Reply:
                 sink.write(delta.text)
         sink.end()
         news.tell()
-    except ByteError:
+    except ByteError as error:
         sink.end()
+        news.tell()
         _keep(question, stream.text)
+        if stream.text and not can_erase and isinstance(error, UpstreamError):
+            error.hint += (_PIPE,)
         raise
     except KeyboardInterrupt:
         sink.end()
+        news.tell()
         _keep(question, stream.text)
         tell.say("Stopped.", dim=True)
         raise

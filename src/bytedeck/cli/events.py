@@ -11,7 +11,7 @@ class News:
     """Told at once while nothing of the answer stands; later it would stand in the middle of it, so it waits."""
 
     def __init__(self) -> None:
-        self._kept: list[str] = []
+        self._kept: list[Event] = []
         self._has_words = False
         self._has_thought = False
 
@@ -20,18 +20,28 @@ class News:
         if delta.reasoning and not (self._has_thought or self._has_words):
             self._has_thought = True
             tell.say("… thinking", dim=True)
-        if delta.event is not None and (line := _line(delta.event)):
-            self._kept.append(line)
+        if delta.event is not None:
+            self._keep(delta.event)
         is_void = isinstance(delta.event, Seam) and delta.event.kind == "restart" and self._has_words
         if not self._has_words:
             self.tell()
         self._has_words = bool(delta.text) or (self._has_words and not is_void)
         return is_void
 
+    def _keep(self, event: Event) -> None:
+        """To be told. A seam tells by itself from whom to whom it goes."""
+        if isinstance(event, Seam) and self._kept:
+            last = self._kept[-1]
+            way = event.from_model, event.to_model
+            if isinstance(last, FellBack) and (last.from_model, last.to_model) == way:
+                self._kept.pop()
+        self._kept.append(event)
+
     def tell(self) -> None:
         """Say what was kept: the answer is over, or begins anew."""
-        for line in self._kept:
-            tell.say(line, dim=True)
+        for event in self._kept:
+            if line := _line(event):
+                tell.say(line, dim=True)
         self._kept = []
 
 
@@ -40,23 +50,31 @@ def _line(event: Event) -> str:
         case Started():
             return ""
         case Waiting(model=model, why=why, seconds=seconds):
-            return f"… {model} {_reason(why)}: waiting {seconds:.0f} s"
+            return f"… {model} {_reason(why)}; asked again in {seconds:.0f} s"
         case FellBack(from_model=one, to_model=other, why=why):
             return f"▸ {one} {_reason(why)}; {other} is asked"
     return _seam(event)
 
 
 def _seam(seam: Seam) -> str:
-    if seam.kind == "restart":
-        return f"▸ {seam.to_model} begins anew; the words before are void" if seam.erase else ""
-    how = (
-        "no character lost or said twice"
-        if seam.kind == "proven"
-        else "whether every character fits is not proven"
-    )
-    return f"▸ after {seam.after} characters {seam.to_model} went on: {how}"
+    if seam.kind == "restart" and not seam.erase:
+        return ""
+    who = "it" if seam.to_model == seam.from_model else seam.to_model
+    how = _SEAMS[seam.kind].format(who=who)
+    return f"▸ {seam.from_model} broke off after {seam.after} characters ({_words(seam.why)}); {how}"
+
+
+_SEAMS = {
+    "proven": "{who} went on, with no character lost or said twice",
+    "unproven": "{who} went on, but a character may be lost or said twice there",
+    "restart": "{who} begins anew, and the words before are void",
+}
 
 
 def _reason(code: str) -> str:
     """A fault's code as words in a sentence: `failed (rate limited)`."""
-    return f"failed ({code.replace('_', ' ')})"
+    return "could not go on with the words" if code == "seam_refused" else f"failed ({_words(code)})"
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ")

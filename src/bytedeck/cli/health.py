@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ..health import Health, Standing
 
 _STATES = {"closed": "well", "open": "open", "half_open": "half open"}
+_HEADS = ("MODEL", "STATE", "ASKED", "ERRORS", "FIRST", "P95", "TOK/S")
+_RIGHT = (2, 3, 4, 5, 6)
 _LESSONS = {
     "no_prefill": "takes no beginning of its answer",
     "reasoning_mandatory": "cannot answer without reasoning",
@@ -24,8 +26,8 @@ _LESSONS = {
 def health(json_: bool) -> None:
     """Show how the models are doing.
 
-    Attempts, errors, seconds to the first token and tokens per second are of the last five minutes. An open
-    model is asked last; once half open, one request tries it.
+    How often each was asked, its errors, the seconds to its first token (median and 95th percentile) and its
+    tokens per second are of the last five minutes. An open model is asked last; once half open, one request tries it.
     """
     from ..client import Hub
 
@@ -43,19 +45,11 @@ def health(json_: bool) -> None:
 def _drawn(found: Health) -> str:
     parts = []
     if found.models:
-        heads = (
-            "MODEL",
-            "STATE",
-            "ATTEMPTS",
-            "ERRORS",
-            "FIRST TOKEN",
-            "P95",
-            "TOKENS/S",
-            "LAST FAILURE",
-            "AGAIN",
-        )
-        rows = [_row(name, one) for name, one in sorted(found.models.items(), key=_worst_first)]
-        parts.append(tell.table([heads, *rows], right=(2, 3, 4, 5, 6)))
+        every = sorted(found.models.items(), key=_worst_first)
+        head, *rows = tell.table([_HEADS, *(_row(name, one) for name, one in every)], _RIGHT).splitlines()
+        parts.append(head)
+        for row, (_, one) in zip(rows, every, strict=True):
+            parts += [row, *_trouble(one)]
     parts += [_key(label, one) for label, one in found.keys.items() if one.state != "closed"]
     parts += [
         f"{model} {' and '.join(_LESSONS[one] for one in sorted(lessons))}."
@@ -81,9 +75,16 @@ def _row(name: str, one: Standing) -> tuple[str, ...]:
         _seconds(one.first_token_p50),
         _seconds(one.first_token_p95),
         "" if one.tokens_per_second is None else f"{one.tokens_per_second:,.0f}",
-        _failure(one),
-        "" if one.again_in is None else f"in {_span(one.again_in)}",
     )
+
+
+def _trouble(one: Standing) -> list[str]:
+    """A line of its own for what went wrong: beside the figures it would be too wide for a terminal."""
+    failure = _failure(one)
+    if not failure:
+        return []
+    again = f"; asked last, and tried again in {_span(one.again_in)}" if one.again_in is not None else ""
+    return [f"  failed: {failure}{again}"]
 
 
 def _key(label: str, one: Standing) -> str:

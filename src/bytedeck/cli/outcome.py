@@ -9,6 +9,10 @@ from ..money import to_text
 from ..types import Attempt, Reply, Usage
 
 
+def _became(attempt: Attempt) -> str:
+    return "slower" if attempt.outcome == "lost_race" else attempt.outcome.replace("_", " ")
+
+
 def exit_code(reply: Reply) -> int:
     """0 for a whole answer only."""
     if reply.whole:
@@ -123,11 +127,11 @@ def _of(usage: Usage) -> str:
 
 
 def answered_instead(reply: Reply, first: str) -> str:
-    """One sentence where another model than the first one answered; else ""."""
+    """One sentence where another model than the first one answered; "" where that is told already."""
     failed = [
         one for one in reply.attempts if one.outcome != "answered" and one.model != reply.requested_model
     ]
-    if reply.requested_model == first or not failed:
+    if reply.requested_model == first or not failed or reply.seams:
         return ""
-    why = "; ".join(dict.fromkeys(f"{one.model}: {one.outcome.replace('_', ' ')}" for one in failed))
+    why = "; ".join(dict.fromkeys(f"{one.model}: {_became(one)}" for one in failed))
     return f"▸ {reply.model_name or reply.model} answered instead ({why})"

@@ -272,7 +272,8 @@ class Reader:
                 self._take_choice(choice, runs)
                 error = error or choice.error
         if error:
-            self._fail(error, is_stream)
+            has_tokens = self.tokens or any(name in _FOR_A_PERSON for name, _ in runs)
+            self._fail(error, is_stream, has_tokens)
         elif self._reason == "error":
             reason = self._native_reason
             self.fault = self._fault("provider_error", f"the provider ended with {reason}")
@@ -313,14 +314,15 @@ class Reader:
             self._reason = reason
             self._native_reason = self._native_seen or raw
 
-    def _fail(self, error: object, is_stream: bool) -> None:
+    def _fail(self, error: object, is_stream: bool, has_tokens: bool) -> None:
+        """`has_tokens`: in this read or before it, so that slicing changes nothing."""
         fault = from_error(
             error,
             is_stream=is_stream,
             provider=text_of(self._head.get("provider")),
             now_epoch=self.now_epoch,
         )
-        if self.tokens and fault.error_type in _LENGTH_ERRORS:
+        if has_tokens and fault.error_type in _LENGTH_ERRORS:
             self._reason, self._native_reason = "length", fault.error_type
         else:
             self.fault = fault

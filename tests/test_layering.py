@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 HOUSE = Path(__file__).parent.parent / "src" / "bytedeck"
-NOUNS = {"types", "events", "health", "money", "errors", "config"}
+NOUNS = {"types", "events", "health", "claims", "money", "errors", "config"}
 MAY: dict[str, set[str]] = {
     "money": set(),
     "events": set(),
     "health": set(),
+    "claims": set(),
     "types": {"money", "events"},
     "errors": {"types"},
-    "config": {"types", "money", "errors", "data"},
+    "config": {"types", "claims", "money", "errors", "data"},
     "data": set(),
     "models": {"config"},
     "route": NOUNS,
@@ -36,6 +37,8 @@ MAY: dict[str, set[str]] = {
         "route.catalog",
         "codec.encode",
         "codec.faults",
+        "codec.usage",
+        "ledger.lookup",
     },
     "house": NOUNS | {"pipeline", "io", "call.request", "route", "codec.faults"},
     "streams": NOUNS | {"io"},

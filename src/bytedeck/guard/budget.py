@@ -1,11 +1,24 @@
-"""Whether an attempt may be dispatched: its worst case against what is left. Integer units throughout."""
+"""Whether an attempt may be dispatched: its worst case against what is left. Integer units throughout.
+
+A budget's account is what was spent in its period, and what is held for attempts that run. An attempt belongs to
+the period in which it was reserved.
+"""
 
 from __future__ import annotations
 
+from typing import Literal
+
+from ..claims import MOST_UNITS, Budget, State
 from ..errors import TABLE, BudgetExceeded
 from ..money import to_text
+from .period import day_of
 
 _HINT = ("Allow more, ask for fewer max_tokens, or name a cheaper model.",)
+_PER = {"day": " a day", "week": " a week", "month": " a month", "total": " in all"}
+
+Standing = Literal["granted", "later", "over", "unbounded"]
+"""`later`: what is held for others may be given back. `over`: it cannot be in this period. `unbounded`: its
+worst case is not known."""
 
 
 def afford(bound: int | None, spent: int, worst: int | None, model: str) -> None:
@@ -24,3 +37,59 @@ def afford(bound: int | None, spent: int, worst: int | None, model: str) -> None
     else:
         return
     raise BudgetExceeded(f"{TABLE[BudgetExceeded.code].sentence} {why}", hint=_HINT)
+
+
+def account(budget: Budget, now: int) -> str:
+    """Under which name a store keeps what is spent in the period that a moment lies in."""
+    return f"units/{budget.scope}/{budget.period}/{day_of(budget.period, now)}/{budget.of}"
+
+
+def reserve(budget: Budget, state: State, worst: int | None) -> tuple[State, Standing]:
+    """Hold an attempt's worst case, in units. A soft budget refuses nothing; what costs nothing always goes.
+
+    Raises ValueError for a negative worst case.
+    """
+    spent, held = state
+    if worst is not None and worst < 0:
+        raise ValueError(f"a worst case is not negative: {worst}")
+    if worst is None or worst > MOST_UNITS:
+        return state, "unbounded" if budget.hard else "granted"
+    if worst == 0 or not budget.hard or spent + held + worst <= budget.units:
+        return (spent, held + worst), "granted"
+    return state, "later" if spent + worst <= budget.units else "over"
+
+
+def settle(state: State, held: int, cost: int | None) -> State:
+    """An attempt is over: what was held for it goes, what it cost is spent. None: not known, all of it is spent.
+
+    Raises ValueError for a negative cost.
+    """
+    spent, all_held = state
+    return spent + _cost(held if cost is None else cost), all_held - held
+
+
+def correct(state: State, counted: int, cost: int) -> State:
+    """What an attempt cost has become known, after `counted` was spent for it. Raises ValueError as `settle`."""
+    spent, held = state
+    return spent + _cost(cost) - counted, held
+
+
+def warning(budget: Budget, state: State) -> str | None:
+    """A sentence where the share to warn at is spent; None: not yet."""
+    spent, _ = state
+    if spent * 100 < budget.units * budget.warn_percent:
+        return None
+    return f"${to_text(spent)} of {phrase(budget)} is spent."
+
+
+def phrase(budget: Budget) -> str:
+    """`the hard budget of $5 a day for the key …abcd`: as it goes into a sentence."""
+    whose = "" if budget.scope == "all" else f" for the {budget.scope} {budget.of}"
+    kind = "hard" if budget.hard else "soft"
+    return f"the {kind} budget of ${to_text(budget.units)}{_PER[budget.period]}{whose}"
+
+
+def _cost(cost: int) -> int:
+    if cost < 0:
+        raise ValueError(f"a cost is not negative: {cost}")
+    return cost

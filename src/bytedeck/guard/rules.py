@@ -1,0 +1,59 @@
+"""Which limits and budgets an attempt comes under."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from ..claims import Bucket, Claim, Rates, Rules, Scope
+from ..types import Intent
+
+
+def claim(rules: Rules, intent: Intent, tokens: int, *, is_local: bool = False) -> Claim:
+    """What an attempt claims. `tokens`: what it may use, by estimate. What runs on this machine costs nothing."""
+    return Claim(
+        attempt=intent.attempt,
+        buckets=buckets(rules, intent.model, intent.key, intent.task),
+        budgets=()
+        if is_local
+        else tuple(
+            one
+            for one in rules.budgets
+            if one.of == {"all": "", "key": intent.key, "task": intent.task}.get(one.scope)
+        ),
+        tokens=tokens,
+        units=intent.worst_units,
+    )
+
+
+@lru_cache(maxsize=256)
+def buckets(rules: Rules, model: str, key: str, task: str) -> tuple[Bucket, ...]:
+    """The buckets that a request to a model takes from."""
+    of: tuple[tuple[Scope, str, Rates], ...] = (
+        ("all", "", rules.everything),
+        ("model", model, _of_model(rules, model)),
+        ("key", key, dict(rules.keys).get(key, Rates())),
+        ("task", task, dict(rules.tasks).get(task, Rates())),
+    )
+    found = []
+    for scope, name, rates in of:
+        if rates.requests is not None:
+            found.append(Bucket("requests", scope, name, rates.requests))
+        if rates.tokens is not None:
+            found.append(Bucket("tokens", scope, name, rates.tokens))
+    return tuple(found)
+
+
+def _of_model(rules: Rules, model: str) -> Rates:
+    """The rates of a model, each from the closest row that tells it: the id itself, then the longest pattern."""
+    rows = [row for row in rules.models if _fits(row[0], model)]
+    rows.sort(key=lambda row: (row[0] == model, len(row[0])), reverse=True)
+    return Rates(
+        requests=next((rates.requests for _, rates in rows if rates.requests is not None), None),
+        tokens=next((rates.tokens for _, rates in rows if rates.tokens is not None), None),
+    )
+
+
+def _fits(pattern: str, model: str) -> bool:
+    """Whether a model's id fits a pattern, in which only `*` has a meaning: anything, also nothing."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), model) is not None

@@ -1,0 +1,98 @@
+"""Which limits and budgets an attempt comes under."""
+
+from __future__ import annotations
+
+import pytest
+
+from bytedeck.claims import Budget, Limit, Rates, Rules
+from bytedeck.guard.rules import buckets, claim
+from bytedeck.types import Intent
+
+TEN, SIXTY, MANY, FEW = Limit(10, 60), Limit(60, 60), Limit(100_000, 60), Limit(5, 60)
+USD = 10**12
+
+RULES = Rules(
+    everything=Rates(requests=Limit(100, 60)),
+    models=(
+        ("*", Rates(requests=TEN)),
+        ("openai/*", Rates(requests=SIXTY, tokens=MANY)),
+        ("*:free", Rates(requests=FEW)),
+        ("openai/gpt-4o", Rates(tokens=FEW)),
+        ("openai/gpt-4o*", Rates(tokens=MANY)),
+        ("a.b/c*", Rates(requests=FEW)),
+    ),
+    keys=(("…abcd", Rates(requests=FEW)),),
+    tasks=(("coding", Rates(tokens=MANY)),),
+    budgets=(
+        Budget("all", "", "day", USD),
+        Budget("key", "…abcd", "month", USD),
+        Budget("key", "", "month", USD),
+        Budget("task", "coding", "week", USD),
+    ),
+)
+
+
+def _intent(model: str = "x/y", key: str = "…zzzz", task: str = "") -> Intent:
+    return Intent(
+        attempt="a-1",
+        request="a",
+        number=1,
+        task=task,
+        model=model,
+        key=key,
+        streamed=True,
+        worst_units=7,
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "requests", "tokens"),
+    [
+        ("x/y", TEN, None),
+        ("openai/gpt-4o-mini", SIXTY, MANY),
+        ("openai/gpt-4o", SIXTY, FEW),
+        ("openai/x:free", SIXTY, MANY),
+        ("z:free", FEW, None),
+        ("a.b/cde", FEW, None),
+        ("axb/cde", TEN, None),
+        ("xopenai/y", TEN, None),
+    ],
+)
+def test_a_model_comes_under_the_closest_row(model: str, requests: Limit, tokens: Limit | None) -> None:
+    """The id itself before the longest pattern, requests and tokens each by themselves; the bucket is the model's own."""
+    found = [one for one in buckets(RULES, model, "", "") if one.scope == "model"]
+    assert {one.measure: one.limit for one in found} == {"requests": requests} | (
+        {"tokens": tokens} if tokens else {}
+    )
+    assert {one.of for one in found} == {model}
+
+
+def test_key_task_and_everything_have_buckets_besides() -> None:
+    """Whoever has limits of their own has them on top of the others."""
+    names = [one.name for one in buckets(RULES, "x/y", "…abcd", "coding")]
+    assert names == ["requests/all/", "requests/model/x/y", "requests/key/…abcd", "tokens/task/coding"]
+    assert buckets(Rules(), "x/y", "…abcd", "coding") == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "task", "budgets"),
+    [
+        ("…zzzz", "", [0]),
+        ("…abcd", "", [0, 1]),
+        ("", "", [0, 2]),
+        ("…abcd", "coding", [0, 1, 3]),
+        ("coding", "…abcd", [0]),
+    ],
+)
+def test_a_claim_names_its_own_budgets(key: str, task: str, budgets: list[int]) -> None:
+    """All in one, and those of its key and its task; a request without a key comes under no other key's."""
+    found = claim(RULES, _intent(key=key, task=task), 500)
+    assert found.budgets == tuple(RULES.budgets[one] for one in budgets)
+    assert (found.attempt, found.tokens, found.units) == ("a-1", 500, 7)
+
+
+def test_what_runs_on_this_machine_has_no_budget() -> None:
+    """It costs nothing, so nothing of it is counted; its limits stay."""
+    found = claim(RULES, _intent("local/x"), 5, is_local=True)
+    assert found.budgets == ()
+    assert len(found.buckets) == 2

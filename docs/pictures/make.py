@@ -159,7 +159,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Simulator(tps=60) as simulator:
         env |= {"BYTE_HOME": folder, "OPENROUTER_BASE_URL": simulator.base_url}
         env["OPENROUTER_API_KEY"] = simulator.api_key
-        draw(typed('byte -u -m sim/cut:tokens=34 -m openai/gpt-4o-mini "Why is the sky blue?"', env), "bad-day")
+        draw(
+            typed('byte -u -m sim/cut:tokens=34 -m openai/gpt-4o-mini "Why is the sky blue?"', env), "bad-day"
+        )
         for model in ("sim/overloaded", "openai/gpt-4o-mini", "anthropic/claude-sonnet-4.5") * 3:
             typed(f"byte -m {model} -o max_tokens 20 hello", env)
         draw(typed("byte models health 2> /dev/null", env), "health")

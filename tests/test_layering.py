@@ -42,7 +42,8 @@ MAY: dict[str, set[str]] = {
     },
     "house": NOUNS | {"pipeline", "io", "call.request", "route", "codec.faults"},
     "streams": NOUNS | {"io"},
-    "client": NOUNS | {"house", "streams", "pipeline", "io", "ledger.report"},
+    "face": NOUNS | {"house", "io"},
+    "client": NOUNS | {"face", "house", "streams", "pipeline", "io", "ledger.report"},
     # It may know nothing of ours, so that a shared misreading of the wire cannot hide.
     "simulator": set(),
     "cli": NOUNS | {"client", "house", "io", "ledger", "route", "codec.encode", "simulator"},

@@ -11,17 +11,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from . import pipeline
-from .config import Task
-from .house import Explanation, House
+from .face import Face
+from .house import Explanation
 from .io.drive import Drive
-from .io.openrouter import TIMEOUT
-from .io.store import Store
-from .ledger.report import By, Report, Verification, parse_since
+from .ledger.report import By, Reconciled, Report, Verification, parse_since
 from .streams import AsyncStream, OnChunk, Stream
 from .types import Ask, Failover, Message, Policy, Reply, Timeouts
 
@@ -37,65 +34,7 @@ if TYPE_CHECKING:
 _CATALOGUE_GRACE = 0.5
 
 
-class _Face:
-    """What both faces answer alike, and without waiting for anyone."""
-
-    def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        base_url: str | None = None,
-        database_url: str | None = None,
-        home: str | Path | None = None,
-        config: str | Path | None = None,
-    ) -> None:
-        """What is not given comes from the environment, then the user's file, then what ships.
-
-        Raises ConfigError where the configuration cannot be read.
-        """
-        self.house = House(
-            api_key=api_key, base_url=base_url, database_url=database_url, home=home, config=config
-        )
-        self._prepare()
-
-    def _prepare(self) -> None:
-        """What a face keeps besides."""
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} at {self.house.config.base_url}>"
-
-    @property
-    def tasks(self) -> Mapping[str, Task]:
-        """The task registry by canonical name."""
-        return self.house.config.tasks
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is odd about the configuration, a sentence each; and rows that the ledger lost."""
-        lost = self.house.store.lost if "store" in self.house.__dict__ else []
-        return (*self.house.config.warnings, *lost)
-
-    def _patience(self, ask: Ask) -> float:
-        """Seconds worth waiting for a catalogue that is on its way: a bound on cost needs prices, and a
-        named model may be newer than our copy. 0 for all others."""
-        models = self.house.models
-        if self.house.scripted:
-            return 0.0
-        needs_prices = ask.max_cost_units is not None and models.current() is None
-        if not needs_prices and not (ask.models and models.unsure(ask.models)):
-            return 0.0
-        bounds = ask.timeouts or self.house.config.timeouts
-        return min(TIMEOUT, ask.total_timeout or bounds.total)
-
-    def _may_fetch(self) -> bool:
-        return self.house.config.api_key is not None and not self.house.scripted and self.house.models.due()
-
-    def _settled(self) -> Store:
-        self.house.store.flush()
-        return self.house.store
-
-
-class Hub(_Face):
+class Hub(Face):
     """The blocking face. Threads may share one; close it, or use it as a context manager."""
 
     def _prepare(self) -> None:
@@ -197,6 +136,15 @@ class Hub(_Face):
         """Look through the whole ledger."""
         return self._settled().verify()
 
+    def reconcile(self, wait: float = 10.0) -> Reconciled:
+        """Ask the upstream what attempts have cost whose end did not tell it, and settle what dead processes left open.
+
+        `wait`: seconds that records may take that can come any moment. Only an unusable ledger raises: LedgerError.
+        """
+        from .io.lookup import reconcile
+
+        return reconcile(self.house, self.wire, wait, self._sleep)
+
     @contextmanager
     def testing(self, *script: Any) -> Iterator[Script]:
         """Within the block a script answers instead of a model, without network, key or waiting.
@@ -262,7 +210,7 @@ class Hub(_Face):
         self.close()
 
 
-class AsyncHub(_Face):
+class AsyncHub(Face):
     """The async face, on asyncio. Close it with `aclose`, or use it as an async context manager."""
 
     def _prepare(self) -> None:
@@ -350,6 +298,12 @@ class AsyncHub(_Face):
         import asyncio
 
         return await asyncio.to_thread(lambda: self._settled().verify())
+
+    async def reconcile(self, wait: float = 10.0) -> Reconciled:
+        """As `Hub.reconcile`."""
+        from .io.alookup import reconcile
+
+        return await reconcile(self.house, self.wire, wait, self._sleep)
 
     @asynccontextmanager
     async def testing(self, *script: Any) -> AsyncIterator[AsyncScript]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bytedeck.codec.shapes import read_exact
-from bytedeck.codec.usage import read_usage
+from bytedeck.codec.usage import read_generation, read_usage
 from bytedeck.money import to_usd
 from bytedeck.types import Usage
 
@@ -122,3 +122,49 @@ def test_the_later_usage_counts_but_erases_no_cost() -> None:
     assert later.upstream_units == 10**12
     assert usage_in('{"cost": 0.25}', later).cost_units == 25 * 10**10
     assert usage_in('{"prompt_tokens": 2}', Usage(prompt_tokens=1)).cost_units is None
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ('"usage": 0.0015, "total_cost": 0.0015', Usage(cost_units=1_500_000_000, cost_text="0.0015")),
+        ('"usage": 9.3e-05', Usage(cost_units=93_000_000, cost_text="9.3e-05")),
+        ('"total_cost": 0.1', Usage(cost_units=10**11, cost_text="0.1")),
+        ('"usage": null, "total_cost": 0', Usage(cost_units=0, cost_text="0")),
+        # The provider's bill is part of what was spent for a key of one's own, and of nothing else.
+        (
+            '"usage": 0.0018, "is_byok": true, "upstream_inference_cost": 0.036',
+            Usage(cost_units=1_800_000_000, cost_text="0.0018", is_byok=True, upstream_units=36 * 10**9),
+        ),
+        (
+            '"usage": 0.0015, "is_byok": false, "upstream_inference_cost": 0.0012',
+            Usage(cost_units=1_500_000_000, cost_text="0.0015", upstream_units=1_200_000_000),
+        ),
+        # Tokens by the model's own tokenizer; the other count only where that is missing.
+        (
+            '"usage": 0, "tokens_prompt": 9, "native_tokens_prompt": 10, "tokens_completion": 25,'
+            ' "native_tokens_completion": null, "native_tokens_cached": 3, "native_tokens_reasoning": 5',
+            Usage(
+                prompt_tokens=10, completion_tokens=25, total_tokens=35, cached_tokens=3, reasoning_tokens=5,
+                cost_units=0, cost_text="0",
+            ),
+        ),
+        ('"usage": 0, "native_tokens_prompt": "many"', Usage(cost_units=0, cost_text="0")),
+        ('"usage": -1, "total_cost": true', None),
+        ('"id": "gen-1"', None),
+    ],
+)  # fmt: skip
+def test_a_generations_record(told: str, expected: Usage | None) -> None:
+    """`GET /generation` → Usage, exact; None where it tells no cost."""
+    found = read_generation(f'{{"data": {{{told}}}}}'.encode())
+    assert found == expected
+    if found is not None:
+        assert found.spend_units == (found.cost_units or 0) + (36 * 10**9 if found.is_byok else 0)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b"<html>", b'{"data": []}', b'{"usage": 1}', b"{" * 5000]
+)
+def test_no_record(body: bytes) -> None:
+    """What is none tells nothing, and does no harm."""
+    assert read_generation(body) is None

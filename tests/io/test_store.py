@@ -15,7 +15,7 @@ from bytedeck.io.memory import MemoryStore
 from bytedeck.io.sqlite import SqliteStore
 from bytedeck.io.store import Cursor, Store
 from bytedeck.io.stores import open_store
-from bytedeck.ledger.entry import instant
+from bytedeck.ledger.entry import Reconciliation, instant
 from bytedeck.types import Usage
 from marks import REQUEST, begin, intent, settlement, unknown
 
@@ -232,6 +232,138 @@ def test_verify_counts(store: Store, clock: Clock):
     assert (check.in_flight, check.orphaned, check.cost_units) == (1, 0, 93_001_011)
 
 
+def test_unknown_costs_are_counted_alike(store: Store, clock: Clock):
+    """By `verify` and by every report the same: whatever the state, with what they may have cost at most."""
+    fill(store, clock)  # one awaits its cost, one runs, without a bound
+    begin(store, intent(9, "9" * 32, worst_units=2**62))
+    store.settle(unknown(9, "9" * 32, generation_id=""))  # nobody will ever tell
+    check = store.verify()
+    assert (check.unknown, check.worst_units, check.unbounded) == (3, 5_000_000 + 2**62, 1)
+    for by in USAGE_BY:
+        total = store.usage(by).total  # type: ignore[arg-type]
+        assert (total.unknown, total.worst_units, total.unbounded) == (3, 5_000_000 + 2**62, 1)
+
+
+FOUND = Usage(
+    prompt_tokens=11, completion_tokens=7, total_tokens=18, cached_tokens=5, reasoning_tokens=3,
+    cost_units=2_000_000, cost_text="0.000002", upstream_units=40_000_000, is_byok=True,
+)  # fmt: skip
+
+
+def told(number: int = 1, cost_units: int | None = 2_000_000, **fields: object) -> Reconciliation:
+    """What the upstream says afterwards; without a cost: it was given up."""
+    values = {"cost_text": "0.000002", "usage": FOUND} if cost_units is not None else {}
+    return Reconciliation(attempt=f"{REQUEST}-{number}", cost_units=cost_units, **(values | fields))  # type: ignore[arg-type]
+
+
+def test_a_reconciliation_outweighs_the_settlement(store: Store, clock: Clock):
+    """In the row, in the sums, in verify; what only the settlement knows stays."""
+    begin(store, intent())
+    store.settle(unknown(usage=Usage(prompt_tokens=1, cache_write_tokens=4, web_searches=2)))
+    assert store.verify().awaiting == 1
+    clock.pass_(seconds=90)
+    store.reconcile(told())
+    store.flush()
+    (row,) = store.rows()
+    assert (row.state, row.quality, row.reconciled_at) == ("settled", "reconciled", clock.now)
+    assert (row.cost_units, row.cost_text, row.spend_units) == (2_000_000, "0.000002", 42_000_000)
+    assert (row.upstream_units, row.is_byok) == (40_000_000, True)
+    assert (row.prompt_tokens, row.completion_tokens, row.total_tokens) == (11, 7, 18)
+    assert (row.cached_tokens, row.reasoning_tokens, row.cache_write_tokens, row.web_searches) == (5, 3, 4, 2)
+    assert (row.outcome, row.settled_at, row.provider) == ("truncated", START, "P")
+    check, total = store.verify(), store.usage().total
+    assert (check.ok, check.awaiting, check.settled, check.unknown) == (True, 0, 1, 0)
+    assert check.cost_units == total.cost_units == 42_000_000
+    assert (total.tokens, total.unknown, total.estimated) == (18, 0, 0)
+    assert store.awaiting() == []
+
+
+def test_the_first_reconciliation_wins(store: Store):
+    """So that any number of processes may ask at once."""
+    begin(store, intent())
+    store.settle(unknown())
+    store.reconcile(told())
+    store.reconcile(told(cost_units=5, cost_text=""))
+    store.reconcile(told(cost_units=None))
+    store.flush()
+    assert [row.cost_units for row in store.rows()] == [2_000_000]
+
+
+def test_what_is_given_up_is_not_asked_for_again(store: Store):
+    """Its cost stays unknown, and counted; what the settlement knows of it stays."""
+    begin(store, intent())
+    store.settle(unknown(usage=Usage(prompt_tokens=9, total_tokens=9)))
+    store.reconcile(told(cost_units=None))
+    store.flush()
+    (row,) = store.rows()
+    assert (row.state, row.quality, row.cost_units, row.prompt_tokens) == ("settled", "unknown", None, 9)
+    assert row.reconciled_at is not None
+    check = store.verify()
+    assert (check.ok, check.settled, check.awaiting, check.unknown) == (True, 1, 0, 1)
+    assert store.awaiting() == []
+
+
+def test_a_reconciliation_without_settlement_does_nothing(store: Store):
+    """The settlement comes first, and is never taken for its successor."""
+    store.reconcile(told())
+    begin(store, intent())
+    store.reconcile(told())
+    store.settle(unknown())
+    store.flush()
+    assert [(row.state, row.cost_units) for row in store.rows()] == [("awaiting", None)]
+
+
+def test_awaiting(store: Store, clock: Clock):
+    """Who has a generation's id and no cost, in order, page by page; neither the known nor the nameless nor the open."""
+    cases = {
+        1: unknown(1, generation_id="gen-1"),
+        2: settlement(2),
+        3: unknown(3, generation_id=""),
+        4: None,
+        5: unknown(5, generation_id=""),  # its id was marked
+        6: unknown(6, generation_id="gen-6"),
+    }
+    for number, end in cases.items():
+        begin(store, intent(number, key="" if number == 6 else "home"))
+        if number in (4, 5):
+            store.mark(f"{REQUEST}-{number}", f"gen-{number}")
+        if end is not None:
+            store.settle(end)
+        clock.pass_(seconds=1)
+    found = store.awaiting()
+    assert [(one.attempt[-1], one.generation_id, one.key) for one in found] == [
+        ("1", "gen-1", "home"),
+        ("5", "gen-5", "home"),
+        ("6", "gen-6", ""),
+    ]
+    assert found[1].settled_at == instant(START) + 4_000_000
+    first = store.awaiting(limit=2)
+    assert first == found[:2]
+    assert store.awaiting(limit=2, after=first[-1].place) == found[2:]
+    assert store.awaiting(after=found[-1].place) == store.awaiting(limit=0) == []
+
+
+def test_ones_own_attempts_are_never_swept(store: Store, clock: Clock):
+    """However long they run."""
+    begin(store, intent())
+    clock.pass_(days=400)
+    assert store.sweep() == 0
+    assert [row.state for row in store.rows()] == ["open"]
+
+
+def test_export(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch):
+    """Every attempt once, oldest first, as `rows` tells it, across pages; `since` filters; what comes later does not."""
+    monkeypatch.setattr("bytedeck.io.sqlite_read._PAGE", 2)
+    fill(store, clock)
+    everything = store.rows()[::-1]
+    assert list(store.export()) == everything
+    assert list(store.export(START + timedelta(minutes=1))) == everything[2:]
+    reading = store.export()
+    assert next(reading) == everything[0]
+    begin(store, intent(1, "8" * 32))
+    assert list(reading) == everything[1:]
+
+
 def test_verify_finds_a_cost_that_is_not_its_text(store: Store):
     """A row whose units and text differ is named, as is a negative cost."""
     begin(store, intent(1))
@@ -250,6 +382,7 @@ def test_an_empty_ledger(store: Store, tmp_path: Path):
     assert store.rows() == []
     assert store.usage("model").lines == ()
     assert store.verify().ok
+    assert (list(store.export()), store.awaiting(), store.sweep()) == ([], [], 0)
     assert list(tmp_path.iterdir()) == []
 
 

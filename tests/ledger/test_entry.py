@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from bytedeck.ledger.entry import Opened, cost_problem, instant, join, micros, moment, state
+from bytedeck.ledger.entry import Opened, cost_problem, instant, join, lost, micros, moment, state
 from bytedeck.types import Usage
 from marks import intent, settlement, unknown
 
@@ -26,6 +26,25 @@ AT = datetime(2026, 11, 22, 12, 30, 15, 123456, tzinfo=UTC)
 def test_state(settled, cost, generation, expected):
     """A row is final once its cost is known, or nobody is left to tell it."""
     assert state(settled, cost, generation) == expected
+
+
+def test_what_was_given_up_is_final():
+    """Nobody asks for it again."""
+    assert state(True, None, "gen-1", reconciled=True) == "settled"
+
+
+@pytest.mark.parametrize(
+    ("model", "generation", "cost", "quality", "expected"),
+    [
+        ("m/one", "gen-1", None, "unknown", "awaiting"),
+        ("m/one", "", None, "unknown", "settled"),
+        ("local/smollm2-135m", "", 0, "reported", "settled"),
+    ],
+)
+def test_lost(model, generation, cost, quality, expected):
+    """What a dead process left: its cost may still be told, or nobody knows it; on this machine it is nothing."""
+    row = join(intent(model=model), 0, "", None, lost(intent().attempt, model, generation), 1)
+    assert (row.outcome, row.cost_units, row.quality, row.state) == ("lost", cost, quality, expected)
 
 
 def test_join_of_an_intent_alone():

@@ -15,6 +15,7 @@ import click
 
 if TYPE_CHECKING:
     from ..errors import ByteError
+    from ..ledger.report import Line, Verification
     from ..types import Attempt
 
 _CONTROL = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
@@ -83,6 +84,16 @@ def _asked(attempts: Sequence[Attempt]) -> str:
         f"{one}, {count} times)" if (count := told.count(one)) > 1 else f"{one})"
         for one in dict.fromkeys(told)
     )
+
+
+def at_most(found: Line | Verification) -> str:
+    """What attempts of unknown cost may have cost: `at most $0.02 together, but for 3 without a bound`."""
+    from ..money import to_text
+
+    if found.unbounded == found.unknown > 0:
+        return "any amount: no known price bounds it"
+    bound = f"at most ${to_text(found.worst_units)} together"
+    return f"{bound}, but for {found.unbounded:,} without a bound" if found.unbounded else bound
 
 
 def cleaned(text: str) -> str:

@@ -60,6 +60,7 @@ def _drawn(report: Report) -> str:
     lines = [f"Spent {since}", tell.table([heads, *rows, total], right=(1, 2, 3))]
     if report.total.unknown:
         lines.append(f"Not in the sums, as their cost is not known (yet): {_attempts(report.total.unknown)}.")
+        lines.append(f"They may have cost {tell.at_most(report.total)}.")
     if report.total.estimated:
         lines.append(f"Partly or wholly estimated: {_attempts(report.total.estimated)}.")
     return "\n".join(lines)

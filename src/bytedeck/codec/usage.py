@@ -1,4 +1,4 @@
-"""The `usage` object of an answer → Usage. Nonsense in it never costs the answer."""
+"""The `usage` object of an answer → Usage, and the record of a generation. Nonsense in it never costs the answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from ..money import to_units
 from ..types import Usage
-from .shapes import drawn
+from .shapes import drawn, read_exact
 
 # More tokens than this in one answer is a broken counter.
 _MOST_TOKENS = 10**12
@@ -42,6 +42,38 @@ def read_usage(found: object, before: Usage | None = None) -> Usage | None:
     if cost_units is None and before is not None and before.cost_units is not None:
         return _with_cost_of(usage, before)
     return usage
+
+
+def read_generation(body: bytes) -> Usage | None:
+    """What `GET /generation` tells of an attempt (wire reference, section 8) → Usage; None where it tells no cost.
+
+    Tokens are by the model's own tokenizer where that is told. What the provider charges is told only for a key of
+    one's own: it is never part of the cost, and to be added to it only there.
+    """
+    found = drawn(read_exact(body), "data")
+    # Both are the same sum; should they ever differ, `usage` is what was charged.
+    cost_units, cost_text = _money(found.get("usage"))
+    if cost_units is None:
+        cost_units, cost_text = _money(found.get("total_cost"))
+    if cost_units is None:
+        return None
+    tokens_in, tokens_out = _tokens(found, "prompt"), _tokens(found, "completion")
+    return Usage(
+        prompt_tokens=tokens_in,
+        completion_tokens=tokens_out,
+        total_tokens=tokens_in + tokens_out,
+        cached_tokens=_count(found, "native_tokens_cached"),
+        reasoning_tokens=_count(found, "native_tokens_reasoning"),
+        cost_units=cost_units,
+        upstream_units=_money(found.get("upstream_inference_cost"))[0],
+        is_byok=found.get("is_byok") is True,
+        cost_text=cost_text,
+    )
+
+
+def _tokens(found: dict[str, Any], which: str) -> int:
+    native = f"native_tokens_{which}"
+    return _count(found, f"tokens_{which}" if found.get(native) is None else native)
 
 
 def _with_cost_of(usage: Usage, before: Usage) -> Usage:

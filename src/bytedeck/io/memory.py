@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from ..call.health import LESSONS
 from ..errors import LedgerError
 from ..health import Learnt, Seen
-from ..ledger.entry import Opened, Row, cost_problem, instant, join
+from ..ledger.entry import Awaiting, Opened, Reconciliation, Row, cost_problem, instant, join
 from ..ledger.report import By, Report, Tally, Verification, build, day_text, grouping
 from ..types import Intent, Settlement
 from .store import MOST_RECENT, Cursor, Recent, Verdict
@@ -38,6 +38,7 @@ class MemoryStore:
         self._learnt: dict[tuple[str, str], int] = {}
         self._opened: dict[str, Opened] = {}
         self._settled: dict[str, tuple[Settlement, int]] = {}
+        self._reconciled: dict[str, tuple[Reconciliation, int]] = {}
 
     def begin(self, intent: Intent, done: Callable[[Verdict], None]) -> None:
         with self._lock:
@@ -60,6 +61,11 @@ class MemoryStore:
             self._settled[settlement.attempt] = settlement, at
             if settlement.outcome in LESSONS:
                 self._learnt[self._intents[settlement.attempt][0].model, settlement.outcome] = at
+
+    def reconcile(self, found: Reconciliation) -> None:
+        with self._lock:
+            if found.attempt in self._settled:
+                self._reconciled.setdefault(found.attempt, (found, self._clock()))
 
     def flush(self, timeout: float = 5.0) -> None:
         pass  # nothing is ever pending
@@ -87,8 +93,30 @@ class MemoryStore:
     def rows(self, limit: int = 100, since: datetime | None = None) -> list[Row]:
         return self._joined(since)[::-1][: max(limit, 0)]
 
+    def export(self, since: datetime | None = None) -> Iterator[Row]:
+        return iter(self._joined(since))
+
+    def sweep(self) -> int:
+        return 0  # memory ends with its process: nothing is ever left open by a dead one
+
+    def awaiting(self, limit: int = 1000, after: int = 0) -> list[Awaiting]:
+        places = enumerate(self._joined(None), start=1)
+        found = [
+            Awaiting(
+                attempt=row.attempt,
+                generation_id=row.generation_id,
+                key=row.key,
+                settled_at=instant(row.settled_at),
+                place=place,
+            )
+            for place, row in places
+            if place > after and row.state == "awaiting" and row.settled_at is not None
+        ]
+        return found[: max(limit, 0)]
+
     def verify(self) -> Verification:
         rows = self._joined(None)
+        unknown = [row for row in rows if row.cost_units is None]
         found = (cost_problem(row.attempt, row.cost_units, row.cost_text) for row in rows)
         states = [row.state for row in rows]
         return Verification(
@@ -96,8 +124,11 @@ class MemoryStore:
             attempts=len(rows),
             settled=states.count("settled"),
             awaiting=states.count("awaiting"),
-            in_flight=states.count("open"),  # memory ends with its process: nothing is ever orphaned
+            in_flight=states.count("open"),
             cost_units=sum(row.spend_units or 0 for row in rows),
+            unknown=len(unknown),
+            worst_units=sum(row.worst_units or 0 for row in unknown),
+            unbounded=sum(row.worst_units is None for row in unknown),
             problems=tuple(sentence for sentence in found if sentence),
         )
 
@@ -136,10 +167,15 @@ class MemoryStore:
         """All attempts since a moment, oldest first."""
         with self._lock:
             marks = [
-                (intent, at, self._opened.get(name), *self._settled.get(name, (None, None)))
-                for name, (intent, at) in self._intents.items()
+                (
+                    self._opened.get(name),
+                    *self._settled.get(name, (None, None)),
+                    *self._reconciled.get(name, (None, None)),
+                )
+                for name in self._names
             ]
-        joined = (join(intent, at, "", opened, end, end_at) for intent, at, opened, end, end_at in marks)
+            intents = [self._intents[name] for name in self._names]
+        joined = (join(*begun, "", *rest) for begun, rest in zip(intents, marks, strict=True))
         return [row for row in joined if since is None or row.at >= since]
 
 
@@ -149,6 +185,7 @@ def _day(row: Row) -> int:
 
 def _tally(label: str, day: int, rows: Sequence[Row]) -> Tally:
     known = [row for row in rows if row.cost_units is not None]
+    unknown = [row for row in rows if row.cost_units is None]
     return Tally(
         label=label,
         day=day,
@@ -156,6 +193,8 @@ def _tally(label: str, day: int, rows: Sequence[Row]) -> Tally:
         prompt_tokens=sum(row.prompt_tokens for row in rows),
         completion_tokens=sum(row.completion_tokens for row in rows),
         units=sum(row.spend_units or 0 for row in known),
-        unknown=len(rows) - len(known),
+        unknown=len(unknown),
+        worst_units=sum(row.worst_units or 0 for row in unknown),
+        unbounded=sum(row.worst_units is None for row in unknown),
         estimated=sum(row.quality in ("partial", "estimated") for row in known),
     )

@@ -124,34 +124,46 @@ class Models:
 
 def get(wire: Wire, path: str, timeout: float) -> tuple[int, bytes]:
     """One GET: status and body. Raises Late, WireError, ValueError for a body beyond reason."""
+    status, _, body = ask(wire, path, timeout)
+    return status, body
+
+
+def ask(wire: Wire, path: str, timeout: float) -> tuple[int, dict[str, str], bytes]:
+    """As `get`, with the headers by lower-case name."""
     until = time.monotonic() + timeout
     line = wire.line(Request(route="openrouter", path=path, method="GET"))
     whole = False
     try:
-        status, _ = line.open(until)
+        status, headers = line.open(until)
         body = bytearray()
         while data := line.read(until):
             body += data
             if len(body) > MAX_SIZE:
                 raise ValueError("the catalogue is larger than any catalogue")
         whole = True
-        return status, bytes(body)
+        return status, headers, bytes(body)
     finally:
         line.close(whole)
 
 
 async def aget(wire: AsyncWire, path: str) -> tuple[int, bytes]:
     """As `get`; the caller bounds the time."""
+    status, _, body = await aask(wire, path)
+    return status, body
+
+
+async def aask(wire: AsyncWire, path: str) -> tuple[int, dict[str, str], bytes]:
+    """As `ask`; the caller bounds the time."""
     line = wire.line(Request(route="openrouter", path=path, method="GET"))
     whole = False
     try:
-        status, _ = await line.open()
+        status, headers = await line.open()
         body = bytearray()
         while data := await line.read():
             body += data
             if len(body) > MAX_SIZE:
                 raise ValueError("the catalogue is larger than any catalogue")
         whole = True
-        return status, bytes(body)
+        return status, headers, bytes(body)
     finally:
         line.close(whole)

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from ..ledger.entry import Opened, Row
+from ..ledger.entry import Awaiting, Opened, Reconciliation, Row, Swept
 from ..ledger.report import By, Report, Verification, grouping
 from ..types import Intent, Settlement
 from .memory import now
 from .store import Cursor, Recent, Verdict
+from .sweep import Sweeper
 from .writer import Job, Sink, Writer
+
+# To write down how far a sweep has come is worth it only where it saves the next one so many rows.
+_WORTH_IT = 1000
 
 
 class SqliteStore:
@@ -29,9 +33,12 @@ class SqliteStore:
         self._writer = Writer(lambda: _file(path, busy_timeout), self.lost)
         # Once nobody holds the store, the thread ends after what was handed over.
         weakref.finalize(self, self._writer.stop).atexit = False
+        self._sweeper = Sweeper(weakref.WeakMethod(self.sweep))
 
     def begin(self, intent: Intent, done: Callable[[Verdict], None]) -> None:
-        self._writer.write(Job(intent, self._clock(), done))
+        at = self._clock()
+        self._writer.write(Job(intent, at, done))
+        self._sweeper.look(at)
 
     def mark(self, attempt: str, generation_id: str) -> None:
         self._writer.put(Job(Opened(attempt, generation_id), self._clock()))
@@ -39,10 +46,26 @@ class SqliteStore:
     def settle(self, settlement: Settlement) -> None:
         self._writer.put(Job(settlement, self._clock()))
 
+    def reconcile(self, found: Reconciliation) -> None:
+        self._writer.put(Job(found, self._clock()))
+
+    def sweep(self) -> int:
+        from . import sqlite_read
+
+        found = sqlite_read.orphans(self.location, self._busy_timeout, self._clock())
+        for end in found.ends:
+            self.settle(end)
+        if found.before - found.began >= _WORTH_IT:
+            self._writer.put(Job(Swept(found.before), self._clock()))
+        if found.ends:
+            self.flush()
+        return len(found.ends)
+
     def flush(self, timeout: float = 5.0) -> None:
         self._writer.flush(timeout)
 
     def close(self) -> None:
+        self._sweeper.close()
         self._writer.close()
 
     def usage(self, by: By = "task", since: datetime | None = None) -> Report:
@@ -57,11 +80,23 @@ class SqliteStore:
         self.flush()
         return sqlite_read.rows(self.location, self._busy_timeout, limit, since)
 
+    def export(self, since: datetime | None = None) -> Iterator[Row]:
+        from . import sqlite_read
+
+        self.flush()
+        return sqlite_read.export(self.location, self._busy_timeout, since)
+
+    def awaiting(self, limit: int = 1000, after: int = 0) -> list[Awaiting]:
+        from . import sqlite_read
+
+        self.flush()
+        return sqlite_read.awaiting(self.location, self._busy_timeout, limit, after)
+
     def verify(self) -> Verification:
         from . import sqlite_read
 
         self.flush()
-        return sqlite_read.verify(self.location, self._busy_timeout)
+        return sqlite_read.verify(self.location, self._busy_timeout, self._clock())
 
     def is_shared(self) -> bool:
         return os.path.exists(self.location)

@@ -13,10 +13,11 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import LedgerError
-from ..ledger.entry import Mark, Opened, micros
-from ..types import Intent, Settlement, Usage
+from ..ledger.entry import Opened
+from ..types import Settlement
 from . import sql
 from .owner import this_owner
+from .sqlite_rows import INSERTS
 from .writer import Job
 
 # `application_id` of the file's header ("Byte"): tells our file from somebody else's database.
@@ -26,9 +27,6 @@ BUSY_TIMEOUT = 5.0
 CHECKPOINT = 5000
 # Microseconds; a look is a system call.
 _LOOK = 10_000
-
-_NOTHING = Usage()
-_Params = tuple[Any, ...]
 
 # SQLite's name of an error, as far as it matters → what to tell, and what to do.
 _FAULTS: tuple[tuple[str, str, str], ...] = (
@@ -179,7 +177,7 @@ class SqliteFile:
 
     def _insert(self, connection: sqlite3.Connection, job: Job) -> None:
         assert job.row is not None  # noqa: S101 - the writer hands over rows only
-        name, encode = _INSERTS[type(job.row)]
+        name, encode = INSERTS[type(job.row)]
         statement, params = self._statements[name], encode(job.row, job.at, self._owner)
         try:
             connection.execute(statement, params)
@@ -348,57 +346,3 @@ def _name(error: Exception) -> str:
 
 def _readable(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-
-
-def _intent(row: Intent, at: int, owner: str) -> _Params:
-    return (
-        row.attempt,
-        row.request,
-        row.number,
-        row.task,
-        row.model,
-        row.key,
-        row.streamed,
-        row.worst_units,
-        owner,
-        at,
-    )
-
-
-def _opened(row: Opened, at: int, _owner: str) -> _Params:
-    return row.attempt, row.generation_id, at
-
-
-def _settlement(row: Settlement, at: int, _owner: str) -> _Params:
-    usage = row.usage or _NOTHING
-    return (
-        row.attempt,
-        row.outcome,
-        row.quality,
-        row.cost_units,
-        row.cost_text,
-        usage.upstream_units,
-        usage.is_byok,
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        usage.total_tokens,
-        usage.cached_tokens,
-        usage.cache_write_tokens,
-        usage.reasoning_tokens,
-        usage.web_searches,
-        row.model,
-        row.provider,
-        row.generation_id,
-        row.finish_reason,
-        row.error,
-        None if row.first_token is None else micros(row.first_token),
-        micros(row.seconds),
-        at,
-    )
-
-
-_INSERTS: dict[type[Mark], tuple[str, Callable[[Any, int, str], _Params]]] = {
-    Intent: ("begin", _intent),
-    Opened: ("mark", _opened),
-    Settlement: ("settle", _settlement),
-}

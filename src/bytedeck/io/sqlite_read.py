@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, get_args
 
+from msgspec import Struct
+
 from ..errors import LedgerError
 from ..health import Learnt, Seen
-from ..ledger.entry import Row, cost_problem, instant, moment, seconds, state
+from ..ledger.entry import Awaiting, Row, cost_problem, instant, lost, moment, seconds, state
 from ..ledger.report import By, Report, Tally, Verification, build
+from ..types import Settlement
 from . import sql
-from .owner import lives
+from .owner import is_gone
 from .sqlite_file import applied, connect, explain, prepare, refuse_newer
 from .store import MOST_RECENT, Cursor, Recent
 
@@ -28,6 +31,8 @@ _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _MOST_PROBLEMS = 100
 # Who looks for news is not to wait for somebody's lock: there will be a next time.
 _RECENT_TIMEOUT = 0.25
+# Rows that an export holds at once.
+_PAGE = 1000
 
 
 def usage(path: str, busy_timeout: float, by: By, since: datetime | None) -> Report:
@@ -43,9 +48,68 @@ def rows(path: str, busy_timeout: float, limit: int, since: datetime | None) -> 
     with _reading(path, busy_timeout) as connection:
         if connection is None:
             return []
-        found = _ask(connection, "rows", limit=max(limit, 0), since=_start(since))
-        names = [column[0] for column in found.description]
-        return [_row(dict(zip(names, values, strict=True))) for values in found]
+        return [
+            _row(one) for one in _named(_ask(connection, "rows", limit=max(limit, 0), since=_start(since)))
+        ]
+
+
+def export(path: str, busy_timeout: float, since: datetime | None) -> Iterator[Row]:
+    """See `Store.export`. Page by page: a reader that takes its time must not keep the log from being tidied up."""
+    after, last = 0, -1
+    while True:
+        with _reading(path, busy_timeout) as connection:
+            if connection is None:
+                return
+            if last < 0:
+                (last,) = _ask(connection, "last_intent").fetchone()
+            page = _ask(connection, "export", after=after, last=last, since=_start(since), limit=_PAGE)
+            found = _named(page)
+        for fields in found:
+            after = fields.pop("id")
+            yield _row(fields)
+        if len(found) < _PAGE:
+            return
+
+
+def awaiting(path: str, busy_timeout: float, limit: int, after: int) -> list[Awaiting]:
+    """See `Store.awaiting`."""
+    with _reading(path, busy_timeout) as connection:
+        if connection is None:
+            return []
+        found = _ask(connection, "awaiting", limit=max(limit, 0), after=after)
+        return [
+            Awaiting(attempt=attempt, generation_id=generation, key=key, settled_at=at, place=place)
+            for attempt, generation, key, at, place in found
+        ]
+
+
+class Orphans(Struct, frozen=True):
+    """What a sweep found."""
+
+    ends: tuple[Settlement, ...] = ()
+    """The settlements of those whose process died."""
+    began: int = 0
+    """Where it began to look: what came before was settled at the last sweep."""
+    before: int = 0
+    """All attempts before this one are settled."""
+
+
+def orphans(path: str, busy_timeout: float, now: int) -> Orphans:
+    """The attempts that nobody will settle any more. `now`: microseconds since 1970."""
+    with _reading(path, busy_timeout) as connection:
+        if connection is None:
+            return Orphans()
+        (last,) = _ask(connection, "last_intent").fetchone()
+        (first,) = _ask(connection, "swept_before").fetchone()
+        if last < first - 1:  # rows were taken out, and their numbers are used again
+            first = 0
+        found = _ask(connection, "open", first=first).fetchall()
+    ends = tuple(
+        lost(attempt, model, generation)
+        for _, attempt, model, owner, at, generation in found
+        if is_gone(owner, at, now)
+    )
+    return Orphans(ends, first, found[0][0] if found else last + 1)
 
 
 def recent(path: str, since: int, after: Cursor) -> Recent:
@@ -80,13 +144,13 @@ def _seen(row: tuple[Any, ...]) -> Seen:
     )
 
 
-def verify(path: str, busy_timeout: float) -> Verification:
-    """See `Store.verify`. A damaged file is a problem that is told, not an error."""
+def verify(path: str, busy_timeout: float, now: int) -> Verification:
+    """See `Store.verify`. A damaged file is a problem that is told, not an error. `now`: microseconds since 1970."""
     try:
         with _reading(path, busy_timeout) as connection:
             if connection is None:
                 return Verification(location=path)
-            return _verify(connection, path)
+            return _verify(connection, path, now)
     except LedgerError as exc:
         cause = getattr(exc.__cause__, "sqlite_errorname", "") or ""
         if not cause.startswith(_DAMAGED):
@@ -142,19 +206,34 @@ def _usage(connection: sqlite3.Connection, by: By, since: datetime | None) -> Re
 
 def _tallies(connection: sqlite3.Connection, by: By, start: int) -> list[Tally]:
     return [
-        Tally(label, day, attempts, prompt, completion, high * _SPLIT + low, unknown, estimated)
-        for label, day, attempts, prompt, completion, high, low, unknown, estimated in _ask(
-            connection, "usage", by=by, since=start
+        Tally(
+            label=row["label"],
+            day=row["day"],
+            attempts=row["attempts"],
+            prompt_tokens=row["prompt_tokens"],
+            completion_tokens=row["completion_tokens"],
+            units=row["billions"] * _SPLIT + row["rest"],
+            unknown=row["unknown"],
+            estimated=row["estimated"],
+            worst_units=row["worst_billions"] * _SPLIT + row["worst_rest"],
+            unbounded=row["unbounded"],
         )
+        for row in _named(_ask(connection, "usage", by=by, since=start))
     ]
+
+
+def _named(found: sqlite3.Cursor) -> list[dict[str, Any]]:
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, values, strict=True)) for values in found]
 
 
 def _row(fields: dict[str, Any]) -> Row:
     first = fields.pop("first_token_us")
-    settled_at = fields.pop("settled_at")
+    settled_at, reconciled_at = fields.pop("settled_at"), fields.pop("reconciled_at")
     return Row(
         at=moment(fields.pop("at")),
         settled_at=None if settled_at is None else moment(settled_at),
+        reconciled_at=None if reconciled_at is None else moment(reconciled_at),
         streamed=bool(fields.pop("streamed")),
         is_byok=bool(fields.pop("is_byok")),
         first_token=None if first is None else seconds(first),
@@ -163,7 +242,7 @@ def _row(fields: dict[str, Any]) -> Row:
     )
 
 
-def _verify(connection: sqlite3.Connection, path: str) -> Verification:
+def _verify(connection: sqlite3.Connection, path: str, now: int) -> Verification:
     problems = [
         f"SQLite finds the file damaged: {text}"
         for (text,) in connection.execute("pragma integrity_check")
@@ -171,34 +250,51 @@ def _verify(connection: sqlite3.Connection, path: str) -> Verification:
     ]
     for kind, count in _ask(connection, "without_intent"):
         problems.append(f"{count} rows of kind {kind} have no intent.")
-    cost_units, wrong = _costs(connection)
+    found, wrong = _costs(connection)
     problems += wrong
     for by in get_args(By):
-        summed = sum(tally.units for tally in _tallies(connection, by, _EVER))
-        if summed != cost_units:
-            problems.append(f"The rows sum up to {cost_units} units, the report by {by} to {summed}.")
-    return Verification(
-        location=path, cost_units=cost_units, problems=tuple(problems[:_MOST_PROBLEMS]), **_states(connection)
-    )
+        tallies = _tallies(connection, by, _EVER)
+        for field, what in _PROVEN.items():
+            summed = sum(getattr(tally, field) for tally in tallies)
+            if summed != found[field]:
+                problems.append(f"{what} is {found[field]} by the rows, {summed} by the report by {by}.")
+    cost_units = found.pop("units")
+    states = _states(connection, now)
+    told = tuple(problems[:_MOST_PROBLEMS])
+    return Verification(location=path, cost_units=cost_units, problems=told, **found, **states)
 
 
-def _costs(connection: sqlite3.Connection) -> tuple[int, list[str]]:
-    """The sum of what was spent, row by row, and what is wrong with single costs."""
-    total, wrong = 0, []
-    for attempt, cost_units, cost_text, upstream_units, is_byok in _ask(connection, "costs"):
+# What is added up row by row, and by every report, to the same.
+_PROVEN = {
+    "units": "The sum of the known costs, in units,",
+    "unknown": "The number of attempts whose cost is not known",
+    "worst_units": "The sum of their worst cases, in units,",
+    "unbounded": "The number of those without one",
+}
+
+
+def _costs(connection: sqlite3.Connection) -> tuple[dict[str, int], list[str]]:
+    """What `_PROVEN` names, row by row, and what is wrong with single costs."""
+    total, wrong = dict.fromkeys(_PROVEN, 0), []
+    for attempt, cost_units, cost_text, upstream_units, is_byok, worst_units in _ask(connection, "costs"):
         if problem := cost_problem(attempt, cost_units, cost_text):
             wrong.append(problem)
         if cost_units is not None:
-            total += cost_units + ((upstream_units or 0) if is_byok else 0)
+            total["units"] += cost_units + ((upstream_units or 0) if is_byok else 0)
+        else:
+            total["unknown"] += 1
+            total["worst_units"] += worst_units or 0
+            total["unbounded"] += worst_units is None
     return total, wrong
 
 
-def _states(connection: sqlite3.Connection) -> dict[str, int]:
+def _states(connection: sqlite3.Connection, now: int) -> dict[str, int]:
     counts = {"attempts": 0, "settled": 0, "awaiting": 0, "in_flight": 0, "orphaned": 0}
-    for settled, unknown, named, owner, count in _ask(connection, "states"):
-        where: str = state(bool(settled), None if unknown else 0, "named" if named else "")
+    for settled, unknown, named, reconciled, owner, at, count in _ask(connection, "states"):
+        cost = None if unknown else 0
+        where: str = state(bool(settled), cost, "named" if named else "", bool(reconciled))
         if where == "open":
-            where = "in_flight" if lives(owner) else "orphaned"
+            where = "orphaned" if is_gone(owner, at, now) else "in_flight"
         counts[where] += count
         counts["attempts"] += count
     return counts

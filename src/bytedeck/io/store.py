@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -13,7 +13,7 @@ from ..types import Intent, Settlement
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ..ledger.entry import Row
+    from ..ledger.entry import Awaiting, Reconciliation, Row
     from ..ledger.report import By, Report, Verification
 
 Verdict = Exception | None
@@ -56,8 +56,8 @@ class Receiver(Protocol):
 class Store(Receiver, Protocol):
     """Rows go in through one FIFO, so that a settlement never overtakes its intent.
 
-    Every method but `flush`, `close` and the reading ones returns at once. A failure to write a mark
-    or a settlement is kept in `lost` and told, never raised: the answer is worth more than its
+    Every method but `flush`, `close`, `sweep` and the reading ones returns at once. A failure to write a mark,
+    a settlement or a reconciliation is kept in `lost` and told, never raised: the answer is worth more than its
     receipt. After `close` a store may be used again; it then opens its file anew.
     """
 
@@ -91,8 +91,27 @@ class Store(Receiver, Protocol):
     def rows(self, limit: int = 100, since: datetime | None = None) -> list[Row]:
         """The latest attempts, newest first. Raises LedgerError if they cannot be read."""
 
+    def export(self, since: datetime | None = None) -> Iterator[Row]:
+        """All attempts up to now, oldest first, in bounded memory. Raises LedgerError if they cannot be read."""
+
     def verify(self) -> Verification:
         """Look through everything. Raises LedgerError if the ledger cannot be read at all."""
+
+    def sweep(self) -> int:
+        """Settle what processes that have died left open (`ledger.entry.lost`); how many attempts that were.
+
+        A process that lives, however long it is paused, keeps its attempts; one that cannot be looked at keeps
+        them for `owner.LEASE`. Raises LedgerError if the ledger cannot be read.
+        """
+
+    def awaiting(self, limit: int = 1000, after: int = 0) -> list[Awaiting]:
+        """Attempts whose cost can still be asked for, in the store's order, from the one behind the place `after`.
+
+        Raises LedgerError if they cannot be read.
+        """
+
+    def reconcile(self, found: Reconciliation) -> None:
+        """Write what the upstream said of an attempt's cost. The first one wins; one without settlement does nothing."""
 
     def is_shared(self) -> bool:
         """Whether there is anything that other processes may have written. Does not open it."""

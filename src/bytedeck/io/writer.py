@@ -26,8 +26,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from ..errors import LedgerError
-from ..ledger.entry import Mark, Opened
-from ..types import Intent
+from ..ledger.entry import Mark, Opened, Reconciliation, Swept
+from ..types import Intent, Settlement
 from .store import Verdict
 
 # Bounds how long the first row of a batch waits for the last one: 500 rows take about 5 ms.
@@ -260,7 +260,7 @@ class Writer:
     def _tell(self, job: Job, error: Exception | None) -> None:
         verdict = None if error is None else self._explain(error)
         if job.done is None:
-            if verdict is not None and len(self._lost) < _MOST_LOST:
+            if verdict is not None and not isinstance(job.row, Swept) and len(self._lost) < _MOST_LOST:
                 self._lost.append(_sentence(job, verdict))
             return
         with suppress(Exception):  # this waiter is gone (a closed loop, say); the others are not
@@ -282,12 +282,18 @@ class Writer:
             self._start()
 
 
+_KINDS: dict[type[Mark], str] = {
+    Intent: "intent",
+    Opened: "generation id",
+    Settlement: "settlement",
+    Reconciliation: "reconciled cost",
+}
+
+
 def _sentence(job: Job, verdict: LedgerError) -> str:
     assert job.row is not None  # noqa: S101 - only rows fail
-    kind = "generation id" if isinstance(job.row, Opened) else "settlement"
-    if isinstance(job.row, Intent):
-        kind = "intent"
-    return f"The {kind} of attempt {job.row.attempt} was not recorded. {verdict}"
+    assert not isinstance(job.row, Swept)  # noqa: S101 - the next sweep begins a little earlier, that is all
+    return f"The {_KINDS[type(job.row)]} of attempt {job.row.attempt} was not recorded. {verdict}"
 
 
 # A thread that is started while the interpreter ends would never run, and its starter would hang.

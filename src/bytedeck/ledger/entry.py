@@ -1,8 +1,9 @@
 """The rows of an attempt: what is written of it, and when it is final.
 
 Three marks, append-only: the intent before dispatch, `Opened` when the upstream gave the
-generation a name, the settlement at the end. `Row` is what they say together. No row
-holds words of a prompt or an answer.
+generation a name, the settlement at the end. What the upstream says of its cost later, a
+`Reconciliation`, outweighs the settlement. `Row` is what they say together. No row holds words of a
+prompt or an answer.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..money import to_units, to_usd
 from ..types import Intent, Quality, Settlement, Usage
@@ -20,6 +22,10 @@ State = Literal["settled", "awaiting", "open"]
 """`settled`: final. `awaiting`: settled without a cost, which the generation's id can still tell.
 `open`: no settlement yet; the attempt runs, or its process died."""
 
+LOST = "lost"
+"""The outcome of an attempt whose process died: it says nothing of the model."""
+
+_LOCAL = "local/"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NOTHING = Usage()
@@ -32,8 +38,41 @@ class Opened(Struct, frozen=True):
     generation_id: str
 
 
-Mark: TypeAlias = Intent | Opened | Settlement
-"""What can be written of an attempt."""
+class Reconciliation(Struct, frozen=True, kw_only=True):
+    """What the upstream said of a settled attempt afterwards."""
+
+    attempt: str
+    cost_units: int | None
+    """None: it was given up, so nobody asks again; what the settlement says holds."""
+    cost_text: str = ""
+    usage: Usage | None = None
+
+    @property
+    def quality(self) -> Quality:
+        return "unknown" if self.cost_units is None else "reconciled"
+
+
+class Swept(Struct, frozen=True):
+    """Every attempt before this one, by the store's own number, has its settlement: the next sweep begins there."""
+
+    before: int
+
+
+class Awaiting(Struct, frozen=True, kw_only=True):
+    """A settled attempt whose cost the generation's id can still tell."""
+
+    attempt: str
+    generation_id: str
+    key: str
+    """Label of the key that asked: who has another account's is told that there is no such generation."""
+    settled_at: int
+    """Microseconds since 1970."""
+    place: int
+    """Its number in the store's order."""
+
+
+Mark: TypeAlias = Intent | Opened | Settlement | Reconciliation | Swept
+"""What can be written of an attempt; and how far a sweep has come."""
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -52,8 +91,10 @@ class Row(Struct, frozen=True, kw_only=True):
     streamed: bool
     worst_units: int | None
     owner: str
-    """The process that runs it, as `<pid>-<start token>`."""
+    """The process that runs it (`io/owner.py`)."""
     settled_at: datetime | None = None
+    reconciled_at: datetime | None = None
+    """When the upstream was asked for its cost, and told it or was given up."""
     outcome: str = ""
     """`answered`, or a fault's code; "" while it is open."""
     quality: Quality = "unknown"
@@ -82,7 +123,8 @@ class Row(Struct, frozen=True, kw_only=True):
     @property
     def state(self) -> State:
         """Whether the row is final."""
-        return state(self.settled_at is not None, self.cost_units, self.generation_id)
+        is_final = self.reconciled_at is not None
+        return state(self.settled_at is not None, self.cost_units, self.generation_id, is_final)
 
     @property
     def spend_units(self) -> int | None:
@@ -97,11 +139,27 @@ class Row(Struct, frozen=True, kw_only=True):
         return None if self.spend_units is None else to_usd(self.spend_units)
 
 
-def state(settled: bool, cost_units: int | None, generation_id: str) -> State:
+def state(settled: bool, cost_units: int | None, generation_id: str, reconciled: bool = False) -> State:
     """Whether an attempt is final (see `State`)."""
     if not settled:
         return "open"
-    return "awaiting" if cost_units is None and generation_id else "settled"
+    return "awaiting" if cost_units is None and generation_id and not reconciled else "settled"
+
+
+def lost(attempt: str, model: str, generation_id: str) -> Settlement:
+    """The settlement of an attempt whose process died.
+
+    What it cost nobody knows, unless the generation's id tells it later; a model on this machine costs nothing.
+    """
+    is_local = model.startswith(_LOCAL)
+    return Settlement(
+        attempt=attempt,
+        outcome=LOST,
+        quality="reported" if is_local else "unknown",
+        cost_units=0 if is_local else None,
+        generation_id=generation_id,
+        error=LOST,
+    )
 
 
 def join(
@@ -111,6 +169,8 @@ def join(
     opened: Opened | None,
     settlement: Settlement | None,
     settled_at: int | None,
+    found: Reconciliation | None = None,
+    found_at: int | None = None,
 ) -> Row:
     """The marks of one attempt as one row. Times are microseconds since 1970, UTC."""
     row = Row(
@@ -128,7 +188,30 @@ def join(
     )
     if settlement is None or settled_at is None:
         return row
-    return _settled(row, settlement, settled_at)
+    row = _settled(row, settlement, settled_at)
+    return row if found is None or found_at is None else _reconciled(row, found, found_at)
+
+
+def _reconciled(row: Row, found: Reconciliation, found_at: int) -> Row:
+    row = replace(row, reconciled_at=moment(found_at))
+    if found.cost_units is None:
+        return row
+    usage = found.usage or _NOTHING
+    return replace(
+        row,
+        quality=found.quality,
+        cost_units=found.cost_units,
+        cost_text=found.cost_text,
+        upstream_units=usage.upstream_units,
+        is_byok=usage.is_byok,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        total_tokens=usage.total_tokens,
+        cached_tokens=usage.cached_tokens,
+        # /generation does not tell them.
+        cache_write_tokens=max(row.cache_write_tokens, usage.cache_write_tokens),
+        reasoning_tokens=usage.reasoning_tokens,
+    )
 
 
 def _settled(row: Row, settlement: Settlement, settled_at: int) -> Row:

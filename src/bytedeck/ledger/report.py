@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from msgspec import Struct
 
+from ..errors import ByteError
 from ..money import to_text
 
 By = Literal["task", "model", "key", "day"]
@@ -40,9 +41,13 @@ class Tally(NamedTuple):
     units: int
     """Sum of the known costs, the provider's bill included where the key was one's own."""
     unknown: int
-    """Attempts whose cost is not known (yet)."""
+    """Attempts whose cost is not known (yet): they run, await it, or nobody is left to tell it."""
     estimated: int
     """Attempts whose cost is partial or estimated."""
+    worst_units: int = 0
+    """Sum of the worst cases of those whose cost is not known, where there is one."""
+    unbounded: int = 0
+    """How many of them have none."""
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -57,6 +62,10 @@ class Line(Struct, frozen=True, kw_only=True):
     cost_units: int = 0
     """Sum of the known costs."""
     unknown: int = 0
+    """Attempts whose cost is not known (yet), and so not in the sum."""
+    worst_units: int = 0
+    """What those may have cost at most, but for the `unbounded` ones among them."""
+    unbounded: int = 0
     estimated: int = 0
     trend: tuple[int, ...] = ()
     """Units spent on each of the report's `days`."""
@@ -91,12 +100,34 @@ class Verification(Struct, frozen=True, kw_only=True):
     orphaned: int = 0
     """Not settled, and their process is gone. Not an error of the ledger's."""
     cost_units: int = 0
+    """Sum of the known costs."""
+    unknown: int = 0
+    """Attempts whose cost is not known (yet), whatever their state: the same ones that a report counts."""
+    worst_units: int = 0
+    """What those may have cost at most, but for the `unbounded` ones among them."""
+    unbounded: int = 0
     problems: tuple[str, ...] = ()
     """One sentence each."""
 
     @property
     def ok(self) -> bool:
         return not self.problems
+
+
+class Reconciled(Struct, frozen=True, kw_only=True):
+    """What came of asking the upstream for costs that attempts did not bring."""
+
+    swept: int = 0
+    """Attempts of processes that had died, settled now."""
+    found: int = 0
+    cost_units: int = 0
+    """What those cost together, the provider's bill included where the key was one's own."""
+    unknown: int = 0
+    """Attempts that still await their cost: to be asked for later."""
+    given_up: int = 0
+    """Attempts of which the upstream knows nothing, and never will."""
+    stopped: ByteError | None = None
+    """Why not all could be asked for; None: all were."""
 
 
 def build(
@@ -198,6 +229,8 @@ def _line(label: str, tallies: Sequence[Tally], requests: int, days: Sequence[in
         completion_tokens=sum(tally.completion_tokens for tally in tallies),
         cost_units=sum(tally.units for tally in tallies),
         unknown=sum(tally.unknown for tally in tallies),
+        worst_units=sum(tally.worst_units for tally in tallies),
+        unbounded=sum(tally.unbounded for tally in tallies),
         estimated=sum(tally.estimated for tally in tallies),
         trend=tuple(spent.get(day, 0) for day in days),
     )
@@ -224,6 +257,8 @@ def _line_json(line: Line) -> dict[str, Any]:
         "completion_tokens": line.completion_tokens,
         "cost": to_text(line.cost_units),
         "unknown": line.unknown,
+        "unknown_at_most": to_text(line.worst_units),
+        "unbounded": line.unbounded,
         "estimated": line.estimated,
         "trend": [to_text(units) for units in line.trend],
     }

@@ -21,25 +21,49 @@ select id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?1
 from intent where attempt = ?1
 on conflict do nothing
 
+-- name: reconcile
+insert into reconciliation (
+  intent, quality, cost_units, cost_text, upstream_units, is_byok, prompt_tokens, completion_tokens,
+  total_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, at
+)
+select i.id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+from intent i join settlement s on s.intent = i.id where i.attempt = ?1
+on conflict do nothing
+
+-- name: swept
+insert into swept (id, before) values (1, ?1)
+on conflict do update set before = excluded.before
+
 -- name: rows
 select
-  attempt, request, number, at, task, model, key, streamed, worst_units, owner, settled_at, outcome,
-  quality, answered, provider, generation_id, finish_reason, error, cost_units, cost_text,
+  attempt, request, number, at, task, model, key, streamed, worst_units, owner, settled_at, reconciled_at,
+  outcome, quality, answered, provider, generation_id, finish_reason, error, cost_units, cost_text,
   upstream_units, is_byok, prompt_tokens, completion_tokens, total_tokens, cached_tokens,
   cache_write_tokens, reasoning_tokens, web_searches, first_token_us, duration_us
 from attempts where at >= :since order by id desc limit :limit
+
+-- name: export
+select
+  id, attempt, request, number, at, task, model, key, streamed, worst_units, owner, settled_at, reconciled_at,
+  outcome, quality, answered, provider, generation_id, finish_reason, error, cost_units, cost_text,
+  upstream_units, is_byok, prompt_tokens, completion_tokens, total_tokens, cached_tokens,
+  cache_write_tokens, reasoning_tokens, web_searches, first_token_us, duration_us
+from attempts where id > :after and id <= :last and +at >= :since order by id limit :limit
 
 -- name: usage
 select
   case :by when 'task' then task when 'model' then model when 'key' then key else '' end as label,
   at / 86400000000 as day,
-  count(*),
-  sum(prompt_tokens),
-  sum(completion_tokens),
-  coalesce(sum(cost_units / 1000000000 + upstream / 1000000000), 0),
-  coalesce(sum(cost_units % 1000000000 + upstream % 1000000000), 0),
-  count(*) - count(cost_units),
-  sum(cost_units is not null and quality in ('partial', 'estimated'))
+  count(*) as attempts,
+  sum(prompt_tokens) as prompt_tokens,
+  sum(completion_tokens) as completion_tokens,
+  coalesce(sum(cost_units / 1000000000 + upstream / 1000000000), 0) as billions,
+  coalesce(sum(cost_units % 1000000000 + upstream % 1000000000), 0) as rest,
+  count(*) - count(cost_units) as unknown,
+  sum(cost_units is not null and quality in ('partial', 'estimated')) as estimated,
+  sum(iif(cost_units is null, coalesce(worst_units, 0), 0) / 1000000000) as worst_billions,
+  sum(iif(cost_units is null, coalesce(worst_units, 0), 0) % 1000000000) as worst_rest,
+  sum(cost_units is null and worst_units is null) as unbounded
 from (select *, iif(is_byok, coalesce(upstream_units, 0), 0) as upstream from attempts)
 where at >= :since group by label, day
 
@@ -54,11 +78,31 @@ from intent where at >= :since group by label
 select count(distinct request) from intent where at >= :since
 
 -- name: costs
-select attempt, cost_units, cost_text, upstream_units, is_byok from attempts
+select attempt, cost_units, cost_text, upstream_units, is_byok, worst_units from attempts
 
 -- name: states
-select settled_at is not null, cost_units is null, generation_id <> '', owner, count(*)
-from attempts group by 1, 2, 3, 4
+select
+  settled_at is not null, cost_units is null, generation_id <> '', reconciled_at is not null,
+  iif(settled_at is null, owner, ''), iif(settled_at is null, at, 0), count(*)
+from attempts group by 1, 2, 3, 4, 5, 6
+
+-- name: swept_before
+select coalesce(max(before), 0) from swept
+
+-- name: open
+select i.id, i.attempt, i.model, i.owner, i.at, coalesce(o.generation_id, '')
+from intent i left join settlement s on s.intent = i.id left join opened o on o.intent = i.id
+where i.id >= :first and s.intent is null order by i.id
+
+-- name: awaiting
+select i.attempt, coalesce(nullif(s.generation_id, ''), o.generation_id) as generation_id, i.key, s.at, i.id
+from settlement s
+join intent i on i.id = s.intent
+left join opened o on o.intent = s.intent
+where s.cost_units is null and s.intent > :after
+  and (s.generation_id <> '' or o.generation_id <> '')
+  and not exists (select 1 from reconciliation r where r.intent = s.intent)
+order by s.intent limit :limit
 
 -- name: without_intent
 select kind, count(*) from (

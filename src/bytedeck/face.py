@@ -1,0 +1,78 @@
+"""What Hub and AsyncHub answer alike, and without waiting for anyone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from .config import Task
+from .health import Health
+from .house import House
+from .io.openrouter import TIMEOUT
+from .io.store import Store
+from .types import Ask
+
+
+class Face:
+    """What both faces are. Making one reads the configuration, and opens nothing else."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        database_url: str | None = None,
+        home: str | Path | None = None,
+        config: str | Path | None = None,
+    ) -> None:
+        """What is not given comes from the environment, then the user's file, then what ships.
+
+        Raises ConfigError where the configuration cannot be read.
+        """
+        self.house = House(
+            api_key=api_key, base_url=base_url, database_url=database_url, home=home, config=config
+        )
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """What a face keeps besides."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at {self.house.config.base_url}>"
+
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """The task registry by canonical name."""
+        return self.house.config.tasks
+
+    def health(self) -> Health:
+        """How models and keys are doing, by the requests of all who share the ledger; `Health.model(id)` tells of one.
+
+        The first call in a process reads the ledger, a few milliseconds; no other waits.
+        """
+        return self.house.watch.health()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the configuration, a sentence each; and rows that the ledger lost."""
+        lost = self.house.store.lost if "store" in self.house.__dict__ else []
+        return (*self.house.config.warnings, *lost)
+
+    def _patience(self, ask: Ask) -> float:
+        """Seconds worth waiting for a catalogue that is on its way: a bound on cost needs prices, and a
+        named model may be newer than our copy. 0 for all others."""
+        models = self.house.models
+        if self.house.scripted:
+            return 0.0
+        needs_prices = ask.max_cost_units is not None and models.current() is None
+        if not needs_prices and not (ask.models and models.unsure(ask.models)):
+            return 0.0
+        bounds = ask.timeouts or self.house.config.timeouts
+        return min(TIMEOUT, ask.total_timeout or bounds.total)
+
+    def _may_fetch(self) -> bool:
+        return self.house.config.api_key is not None and not self.house.scripted and self.house.models.due()
+
+    def _settled(self) -> Store:
+        self.house.store.flush()
+        return self.house.store

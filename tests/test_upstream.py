@@ -255,7 +255,8 @@ def test_stop_ends_everything() -> None:
     server = Upstream()
     server.start()
     server.script(words().cut(10, Hang()))
-    with connect(server) as hanging, socket.create_connection(("127.0.0.1", server.port)) as idle:
+    # The idle one first: connections are taken in their order, so it is once the other is answered.
+    with socket.create_connection(("127.0.0.1", server.port)) as idle, connect(server) as hanging:
         read_until(hanging, b": OPEN")
         server.stop()
         assert set(threading.enumerate()) == before

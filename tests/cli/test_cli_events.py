@@ -78,8 +78,9 @@ def test_what_happened_is_told_before_the_error(byte: Any, keyed: Upstream) -> N
 def test_the_policy_is_the_persons(byte: Any, keyed: Upstream, policy: str, asked: int) -> None:
     """`--failover error` stops at the break, `continue` goes on."""
     keyed.script(broken(), words(f"{STORY} still."))
-    byte("--failover", policy, "-m", ONE, "-m", TWO, "hi")
+    result = byte("--failover", policy, "-m", ONE, "-m", TWO, "hi")
     assert len(keyed.chats) == asked
+    assert "--no-stream" not in result.stderr  # who wants errors told is not advised against it
 
 
 def test_an_unknown_policy_is_refused(byte: Any, keyed: Upstream) -> None:

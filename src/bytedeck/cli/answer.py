@@ -123,7 +123,7 @@ def _ask(hub: Hub, question: Question, warn: _Warnings) -> Reply:
     )
     _announce(plan)
     try:
-        reply = _streamed(hub, question) if _may_stream(given, plan) else _whole(hub, question)
+        reply = _streamed(hub, question, plan) if _may_stream(given, plan) else _whole(hub, question)
     except ByteError as error:
         if error.reply is not None:
             _tell_more(error.reply, plan, given, warn)
@@ -146,7 +146,7 @@ def _announce(plan: Plan) -> None:
         tell.note(note)
 
 
-def _streamed(hub: Hub, question: Question) -> Reply:
+def _streamed(hub: Hub, question: Question, plan: Plan) -> Reply:
     sink = show.sink()
     # What is in a pipe cannot be taken back.
     can_erase = tell.is_terminal(sys.stdout)
@@ -166,7 +166,8 @@ def _streamed(hub: Hub, question: Question) -> Reply:
         sink.end()
         news.tell()
         _keep(question, stream.text)
-        if stream.text and not can_erase and isinstance(error, UpstreamError):
+        may_go_on = plan.policy.failover != "error"
+        if stream.text and not can_erase and may_go_on and isinstance(error, UpstreamError):
             error.hint += (_PIPE,)
         raise
     except KeyboardInterrupt:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from queue import SimpleQueue
 from typing import Any
 
+from bytedeck.claims import GRANTED as GRANTED
+from bytedeck.claims import Claim
 from bytedeck.io.store import Store, Verdict
 from bytedeck.types import Intent, Settlement, Usage
 
@@ -45,8 +47,8 @@ def unknown(number: int = 1, request: str = REQUEST, **fields: Any) -> Settlemen
     return settlement(number, request, **values)
 
 
-def begin(store: Store, row: Intent, timeout: float = 20.0) -> Verdict:
+def begin(store: Store, row: Intent, timeout: float = 20.0, claim: Claim | None = None) -> Verdict:
     """The store's verdict."""
     told: SimpleQueue[Verdict] = SimpleQueue()
-    store.begin(row, told.put)
+    store.begin(row, told.put, claim)
     return told.get(timeout=timeout)

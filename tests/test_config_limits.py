@@ -1,4 +1,4 @@
-"""Limits and budgets as a settings file will say them, and every way in which it can be wrong."""
+"""Limits and budgets as a settings file and the environment say them, and every way in which they can be wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bytedeck.claims import Budget, Limit, Rates, Rules
-from bytedeck.config import load
+from bytedeck.config import Config, load, shown
 from bytedeck.config.document import Document
 from bytedeck.config.limits import amount, limit, rules
 from bytedeck.errors import ConfigError
@@ -172,6 +172,7 @@ def test_everything_that_can_be_said() -> None:
 
 _LIMIT = 'expected a limit such as "10/minute"'
 _AMOUNT = "expected an amount in USD in quotes"
+_LABEL = "expected a key as `byte usage --by key` calls it, such as"
 
 
 @pytest.mark.parametrize(
@@ -203,9 +204,42 @@ _AMOUNT = "expected an amount in USD in quotes"
         ("[budget]\nwarn_percent = 0", "line 2: `budget.warn_percent`: expected a whole number >= 1"),
         ("[budget]\nwarn_percent = 0.8", "line 2: `budget.warn_percent`: expected a whole number, got"),
         ('[budget]\nyearly = "5"', "line 2: unknown setting `budget.yearly`"),
-        ('[keys."…a".budget]\ndaily = ""', f'line 2: `keys."…a".budget.daily`: {_AMOUNT}'),
-        ('[keys."…a".limits]\ntokens = true', f'line 2: `keys."…a".limits.tokens`: {_LIMIT}'),
-        ("[keys.a]\nlimits = []", "line 2: `keys.a.limits`: expected a table, got a list"),
+        ('[keys."…abcd".budget]\ndaily = ""', f'line 2: `keys."…abcd".budget.daily`: {_AMOUNT}'),
+        ('[keys."…abcd".limits]\ntokens = true', f'line 2: `keys."…abcd".limits.tokens`: {_LIMIT}'),
+        ('[keys."…abcd"]\nlimits = []', 'line 2: `keys."…abcd".limits`: expected a table, got a list'),
+        ("[keys.abcd.limits]", f"line 1: `keys.abcd`: {_LABEL}"),
+        ('[keys."…6789a".budget]\ndaily = "5"', f'line 1: `keys."…6789a"`: {_LABEL}'),
+        ('[keys."".budget]\ndaily = "5"', f'line 1: `keys.""`: {_LABEL}'),
+        (
+            '[keys."…abcd".limits]\n[keys."...abcd".budget]',
+            'line 2: `keys."...abcd"`: this is `keys."…abcd"`, which has limits or budgets already',
+        ),
+        (
+            "[tasks.multiAgent.budget]\n[tasks.multi_agent.limits]",
+            "line 2: `tasks.multi_agent`: this is `tasks.multiAgent`, which has limits or budgets already",
+        ),
+        (
+            '[limits]\nper_model = "1/day"\n[limits.models."*"]\nrequests = "1/day"',
+            'line 4: `limits.models."*".requests`: `limits.per_model` says this already',
+        ),
+        ("[limits]\nwait = -1", "line 2: `limits.wait`: expected a number >= 0"),
+        ("[limits]\nwait = nan", "line 2: `limits.wait`: expected a number >= 0"),
+        ("[limits]\nwait = 86401", "line 2: `limits.wait`: expected a number <= 86400"),
+        ("[limits]\nwait = true", "line 2: `limits.wait`: expected a number, got true or false"),
+        ("[budget]\ndaily = true", f"line 2: `budget.daily`: {_AMOUNT}"),
+        ("[budget]\ndaily = 1.5", f"line 2: `budget.daily`: {_AMOUNT}"),
+        ('[budget]\ndaily = "5 USD"', f"line 2: `budget.daily`: {_AMOUNT}"),
+        ('[budget]\ndaily = "0"', f"line 2: `budget.daily`: {_AMOUNT}"),
+        ("budget = 5", "line 1: `budget`: expected a table, got a whole number"),
+        ("[tasks.coding]\nbudget = 5", "line 2: `tasks.coding.budget`: expected a table, got a whole number"),
+        (
+            '[tasks.codng.budget]\ndaily = "5"',
+            "line 1: `tasks.codng`: a new task needs `models`; did you mean `coding`?",
+        ),
+        (
+            '[tasks.coding.budgets]\ndaily = "5"',
+            "line 1: unknown setting `tasks.coding.budgets`; did you mean",
+        ),
         ("[keys]\na = 1", "line 2: `keys.a`: expected a table"),
         (
             '[tasks.coding.limits]\nper_model = "1/day"',
@@ -214,16 +248,128 @@ _AMOUNT = "expected an amount in USD in quotes"
         ('[tasks.multiAgent.budget]\ndaily = "x"', f"line 2: `tasks.multiAgent.budget.daily`: {_AMOUNT}"),
     ],
 )
-def test_errors_tell_the_place_and_what_was_expected(text: str, says: str) -> None:
-    """File, line, path as it was written, and what would be right."""
+def test_errors_tell_the_place_and_what_was_expected(tmp_path: Path, text: str, says: str) -> None:
+    """File, line, path as it was written, and what would be right; nothing is half-loaded."""
     with pytest.raises(ConfigError) as caught:
-        read(text)
-    assert str(caught.value).startswith(f"{FILE}, {says}")
+        loaded(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path}/config.toml, {says}")
 
 
-def test_nothing_can_be_configured_that_does_not_hold_yet(tmp_path: Path) -> None:
-    """Until limits and budgets are looked at, a settings file that names them is refused."""
-    for text in ('[limits]\nper_model = "10/minute"', '[budget]\ndaily = "5"'):
-        (tmp_path / "config.toml").write_text(text, "utf-8")
-        with pytest.raises(ConfigError, match="unknown setting"):
-            load({"BYTE_HOME": str(tmp_path)})
+def loaded(home: Path, text: str, **env: str) -> Config:
+    (home / "config.toml").write_text(text, "utf-8")
+    return load({"BYTE_HOME": str(home), **env})
+
+
+def test_what_a_file_says_stands_in_the_configuration(tmp_path: Path) -> None:
+    """Of new tasks, too; and the tasks themselves are as they were. Without any of it nothing is limited."""
+    text = """
+    [limits]
+    per_model = "10/minute"
+    wait = 0
+    [tasks.mine]
+    models = ["haiku"]
+    description = "Mine"
+    budget = { daily = "1" }
+    [tasks.coding.limits]
+    requests = "5/hour"
+    """
+    found = loaded(tmp_path, text)
+    assert found.rules == Rules(
+        models=(("*", Rates(Limit(10, 60))),),
+        tasks=(("coding", Rates(Limit(5, 3600))),),
+        budgets=(Budget("task", "mine", "day", USD),),
+    )
+    assert found.limit_wait == 0
+    plain = load({"BYTE_HOME": str(tmp_path / "other")})
+    assert (plain.rules, plain.limit_wait) == (Rules(), 60)
+    assert found.tasks["coding"] == plain.tasks["coding"]
+
+
+def test_a_key_may_be_written_with_three_dots(tmp_path: Path) -> None:
+    """In all of its table; a key that is too short to show some of it is one, too."""
+    text = """
+    [keys."...abcd"]
+    policy.hedge = true
+    budget.daily = "5"
+    [keys."…"]
+    budget.daily = "1"
+    """
+    found = loaded(tmp_path, text)
+    assert [(one.of, one.units) for one in found.rules.budgets] == [("…abcd", 5 * USD), ("…", USD)]
+    assert found.key_policies["…abcd"].hedge
+    assert found.where['keys."…abcd".budget.daily'] == f"{tmp_path}/config.toml, line 4"
+
+
+FILE_SAYS = '[budget]\ndaily = "5"\nweekly = "20"\nwarn_percent = 90\n[tasks.coding.budget]\ndaily = "1"'
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "daily"),
+    [
+        ("", "2", Budget("all", "", "day", 2 * USD)),
+        ("", "0.50 soft", Budget("all", "", "day", USD // 2, hard=False)),
+        ("", "off", None),
+        (FILE_SAYS, "2", Budget("all", "", "day", 2 * USD, warn_percent=90)),
+        (FILE_SAYS, " Off ", None),
+        (FILE_SAYS, " ", Budget("all", "", "day", 5 * USD, warn_percent=90)),
+    ],
+)
+def test_the_environment_sets_the_daily_budget(
+    tmp_path: Path, text: str, said: str, daily: Budget | None
+) -> None:
+    """Or lifts it; whatever else the file says stays."""
+    budgets = loaded(tmp_path, text, BYTE_DAILY_BUDGET=said).rules.budgets
+    assert next((one for one in budgets if (one.scope, one.period) == ("all", "day")), None) == daily
+    others = [
+        one for one in loaded(tmp_path, text).rules.budgets if (one.scope, one.period) != ("all", "day")
+    ]
+    assert [one for one in budgets if one != daily] == others
+
+
+@pytest.mark.parametrize("said", ["-5", "0", "5 USD", "1e3", "none", "1000001"])
+def test_an_environment_that_is_wrong_names_its_variable(tmp_path: Path, said: str) -> None:
+    """A cap that is misspelt is no cap, and so it is refused."""
+    with pytest.raises(
+        ConfigError, match=r"^BYTE_DAILY_BUDGET: `budget.daily`: expected an amount .*; or off\.$"
+    ):
+        loaded(tmp_path, "", BYTE_DAILY_BUDGET=said)
+
+
+def test_limits_and_budgets_are_shown_as_they_could_be_written(tmp_path: Path) -> None:
+    """With the line that each stands in, as all other settings are; those that are not set, too, where they are general."""
+    text = """[limits]
+per_model = "10 / minute"
+wait = 5
+[limits.models."*"]
+tokens = "100_000/minute, burst 5000"
+[budget]
+daily = "0.50"
+monthly = "50 soft"
+warn_percent = 90
+[keys."...abcd".limits]
+requests = "30/minute"
+[tasks.multiAgent.budget]
+total = 7
+[tasks.coding]
+limits.tokens = "1/second"
+"""
+    rows = {
+        name: (value, source) for name, value, source in shown(loaded(tmp_path, text, BYTE_DAILY_BUDGET="2"))
+    }
+    file = f"{tmp_path}/config.toml, line"
+    ours = {name: row for name, row in rows.items() if "limits" in name or "budget" in name}
+    assert ours == {
+        "limits.per_model": ("10/minute", f"{file} 2"),
+        "limits.requests": ("none", "default"),
+        "limits.tokens": ("none", "default"),
+        "limits.wait": ("5", f"{file} 3"),
+        "budget.daily": ("2", "BYTE_DAILY_BUDGET"),
+        "budget.weekly": ("none", "default"),
+        "budget.monthly": ("50 soft", f"{file} 8"),
+        "budget.total": ("none", "default"),
+        'limits.models."*".tokens': ("100000/minute, burst 5000", f"{file} 5"),
+        'keys."…abcd".limits.requests': ("30/minute", f"{file} 11"),
+        "budget.warn_percent": ("90", f"{file} 9"),
+        "tasks.multi_agent.budget.total": ("7", f"{file} 13"),
+        "tasks.coding.limits.tokens": ("1/second", f"{file} 15"),
+    }

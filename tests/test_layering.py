@@ -39,16 +39,20 @@ MAY: dict[str, set[str]] = {
         "codec.faults",
         "codec.usage",
         "ledger.lookup",
+        "guard.admission",
+        "guard.budget",
     },
-    "house": NOUNS | {"pipeline", "io", "call.request", "route", "codec.faults"},
+    "standing": NOUNS | {"guard", "io.store"},
+    "house": NOUNS | {"pipeline", "run", "standing", "io", "call.request", "route", "codec.faults"},
+    "limits": NOUNS | {"house", "standing"},
     "streams": NOUNS | {"io"},
     "face": NOUNS | {"house", "io"},
-    "client": NOUNS | {"face", "house", "streams", "pipeline", "io", "ledger.report"},
+    "client": NOUNS | {"face", "house", "limits", "streams", "pipeline", "io", "ledger.report"},
     # It may know nothing of ours, so that a shared misreading of the wire cannot hide.
     "simulator": set(),
-    "cli": NOUNS | {"client", "house", "io", "ledger", "route", "codec.encode", "simulator"},
+    "cli": NOUNS | {"client", "house", "standing", "io", "ledger", "route", "codec.encode", "simulator"},
     "shared": NOUNS | {"client", "streams"},
-    "__init__": {"client", "shared", "streams", "types", "events", "errors", "models"},
+    "__init__": {"client", "shared", "streams", "types", "events", "claims", "errors", "models"},
 }
 PURE = ("route", "guard", "call", "codec", "ledger", "run", "pipeline")
 OUTSIDE = {

@@ -216,7 +216,7 @@ class World:
         if begin == "refused":
             del self.legs[name]
             self.refused.append(leg.intent.attempt)
-            return Refused(name, self.now, "too many requests", 12.0)
+            return Refused(name, self.now, "over_limit", "The limit is reached.", 12.0)
         if begin == "broken":
             return Broken(name, self.now, "begin", "the disk is full.")
         return Began(name, self.now)

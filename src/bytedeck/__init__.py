@@ -12,6 +12,7 @@ from importlib import import_module as _import_module
 
 if _typing.TYPE_CHECKING:
     from . import models
+    from .claims import Denied, Granted, Later
     from .client import AsyncHub, Hub
     from .errors import (
         AuthenticationFailed,
@@ -47,9 +48,12 @@ __all__ = [
     "ContentFiltered",
     "ContextTooLong",
     "Delta",
+    "Denied",
     "FellBack",
+    "Granted",
     "Hub",
     "InsufficientCredits",
+    "Later",
     "LimitError",
     "ModelUnavailable",
     "NoWayToAnswer",
@@ -76,6 +80,7 @@ __all__ = [
 # Each name is fetched at its first use (PEP 562): `byte --help` needs none of them, and who only
 # catches our errors need not load an engine for it.
 _HOMES = {
+    "claims": ("Denied", "Granted", "Later"),
     "client": ("AsyncHub", "Hub"),
     "shared": ("chat", "stream"),
     "streams": ("AsyncStream", "Stream"),

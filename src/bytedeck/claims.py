@@ -30,11 +30,11 @@ MOST_UNITS = 10**18
 _MOST_COUNT = 10**9
 
 State: TypeAlias = tuple[int, int]
-"""What a store keeps under one name. Of a bucket: the theoretical arrival time, and all the time ever given
-back. Of a budget's account: the units spent, and the units held."""
+"""What a store keeps. Of a bucket: the theoretical arrival time, and all the time ever given back. Of a budget's
+account: the units spent, and the units held."""
 
 NEW: State = (0, 0)
-"""What stands under a name that the store does not have yet."""
+"""Of what the store does not have yet."""
 
 
 class Limit(Struct, frozen=True):
@@ -94,6 +94,18 @@ class Budget(Struct, frozen=True):
         _whole("the share to warn at, in percent,", self.warn_percent, 1, 100)
 
 
+class Account(Struct, frozen=True):
+    """What is spent and held in one period by one scope. It covers every attempt of theirs that was begun in it."""
+
+    scope: Scope
+    of: str
+    period: Period
+    since: int
+    """The period's first moment, in microseconds since 1970."""
+    until: int
+    """The first moment after it."""
+
+
 class Rates(Struct, frozen=True):
     """What is allowed to one of a scope. None: no limit."""
 
@@ -116,9 +128,8 @@ class Rules(Struct, frozen=True, kw_only=True):
 
 
 class Claim(Struct, frozen=True, kw_only=True):
-    """What one attempt needs, all or nothing. Its buckets have different names, and so have its budgets."""
+    """What one attempt needs, all or nothing. Its buckets have different names, and its budgets different accounts."""
 
-    attempt: str
     buckets: tuple[Bucket, ...] = ()
     budgets: tuple[Budget, ...] = ()
     tokens: int = 0
@@ -126,30 +137,21 @@ class Claim(Struct, frozen=True, kw_only=True):
     units: int | None = 0
     """Its worst case; None: no known price bounds it."""
 
+    @property
+    def is_strict(self) -> bool:
+        """Whether it may not go out unchecked: a hard budget holds, also where no store answers."""
+        return any(budget.hard for budget in self.budgets)
+
 
 class Hold(Struct, frozen=True, kw_only=True):
-    """What is reserved under one name for a running attempt. A store keeps an attempt's holds together."""
+    """The tokens that a running attempt took from a bucket. A store keeps an attempt's holds together."""
 
     name: str
-    kind: Literal["tokens", "units"]
     amount: int
-    span: int = 0
-    """Of tokens: how much time of the bucket they took."""
-    end: int = 0
-    """Of tokens: both numbers of the bucket's state together, just after they were taken."""
-    counted: bool = False
-    """Of units: the attempt is over and its cost is not known, so that all of it counts as spent for now."""
-
-
-class Used(Struct, frozen=True):
-    """What an attempt used in the end. None: not known, so that all that was reserved counts."""
-
-    tokens: int | None = None
-    units: int | None = None
-
-
-UNUSED = Used(tokens=0, units=0)
-"""Nothing of it left this machine."""
+    span: int
+    """How much time of the bucket they took."""
+    end: int
+    """Both numbers of the bucket's state together, just after they were taken."""
 
 
 class Granted(Struct, frozen=True):
@@ -172,7 +174,7 @@ class Later(Struct, frozen=True):
 class Denied(Struct, frozen=True):
     """Not at all, or not in this period. Nothing was taken."""
 
-    code: Literal["over_limit", "over_budget"]
+    code: Literal["over_burst", "over_budget"]
     why: str
     again: int | None = None
     """Microseconds until a new period begins, where that helps."""
@@ -181,13 +183,16 @@ class Denied(Struct, frozen=True):
 
 Verdict: TypeAlias = Granted | Later | Denied
 
+GRANTED = Granted()
+
 
 class Decision(Struct, frozen=True):
     """What follows from a claim."""
 
     verdict: Verdict
-    states: dict[str, State]
-    """What is to be written, also where nothing was granted: a state may have been mended."""
+    levels: tuple[State, ...] = ()
+    """Of the claim's buckets, in their order, to be written: also where nothing was granted, as they may have been
+    mended. Empty: all stay as they are."""
     holds: tuple[Hold, ...] = ()
     """To be kept under the attempt until it is settled."""
 

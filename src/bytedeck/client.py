@@ -19,6 +19,7 @@ from .face import Face
 from .house import Explanation
 from .io.drive import Drive
 from .ledger.report import By, Reconciled, Report, Verification, parse_since
+from .limits import AsyncLimits, Limits
 from .streams import AsyncStream, OnChunk, Stream
 from .types import Ask, Failover, Message, Policy, Reply, Timeouts
 
@@ -119,7 +120,10 @@ class Hub(Face):
         policy: Failover | Policy | None = None,
         **params: Any,
     ) -> Explanation:
-        """Which models would be asked, why, and what the first could cost at worst. Nothing is sent to a model."""
+        """Which models would be asked, why, what the first could cost at worst, and what limits would say.
+
+        Nothing is sent to a model.
+        """
         ask = self.house.ask(
             prompt, task=task, model=model, system=system, timeout=timeout,
             max_cost=max_cost, headers=headers, policy=policy, params=params, streamed=False,
@@ -127,6 +131,11 @@ class Hub(Face):
         if self._may_fetch():
             self.house.models.fetch(self.wire)
         return self.house.explain(ask)
+
+    @property
+    def limits(self) -> Limits:
+        """Whether a model may be asked now, and how limits and budgets stand."""
+        return Limits(self.house, self.explain)
 
     def usage(self, by: By = "task", since: datetime | str | None = None) -> Report:
         """What was spent, by task, model, key or day, since a moment ("7d", "24h", "2026-11-01", "today")."""
@@ -279,13 +288,20 @@ class AsyncHub(Face):
         **params: Any,
     ) -> Explanation:
         """As `Hub.explain`."""
+        import asyncio
+
         ask = self.house.ask(
             prompt, task=task, model=model, system=system, timeout=timeout,
             max_cost=max_cost, headers=headers, policy=policy, params=params, streamed=False,
         )  # fmt: skip
         if self._may_fetch():
             await self.house.models.afetch(self.wire)
-        return self.house.explain(ask)
+        return await asyncio.to_thread(self.house.explain, ask)
+
+    @property
+    def limits(self) -> AsyncLimits:
+        """As `Hub.limits`."""
+        return AsyncLimits(self.house, self.explain)
 
     async def usage(self, by: By = "task", since: datetime | str | None = None) -> Report:
         """As `Hub.usage`."""

@@ -164,7 +164,7 @@ class InsufficientCredits(LimitError):
 
 
 class BudgetExceeded(LimitError):
-    """It could cost more than the caller allowed, so it was not sent."""
+    """It could cost more than was allowed, by the caller or a budget, so it was not sent."""
 
     code = "over_max_cost"
 
@@ -344,6 +344,10 @@ TABLE: dict[str, Row] = {
     # ours
     "over_max_cost": Row(BudgetExceeded, "This could cost more than you allowed, so it was not sent.",
                          0, "stop", 402, _CREDITS),
+    "over_limit": Row(RateLimited, "One of your limits kept this back.", 1, "next", 429, _LIMIT),
+    "over_burst": Row(RateLimited, "One of your limits never lets this through.", 0, "next", 429, _LIMIT),
+    "over_budget": Row(BudgetExceeded, "One of your budgets kept this back.", 0, "next", 402, _CREDITS),
+    "budget_held": Row(BudgetExceeded, "One of your budgets kept this back for now.", 1, "next", 402, _CREDITS),
     "unknown_task": Row(UnknownTask, "Unknown task.", 0, "stop", 404, _NAMES),
     "unknown_model": Row(UnknownModel, "Unknown model.", 0, "stop", 404, _NAMES),
     "no_way_to_answer": Row(NoWayToAnswer, "There is no API key and no local model.", 0, "stop", 503, _NO_WAY),
@@ -371,21 +375,27 @@ HINTS: dict[str, tuple[str, ...]] = {
 }
 
 
+_OWN_WORDS = ("over_limit", "over_burst", "over_budget", "budget_held")
+"""Codes of which a fault's message is ours: which limit or budget it was."""
+
+
 def error_from(fault: Fault, reply: Reply | None = None) -> ByteError:
     """The exception that tells of a fault, with what there was of the answer."""
     row = TABLE[fault.code]
-    sentence = row.sentence
-    if fault.retry_after is not None and row.error is RateLimited:
+    sentence, detail = row.sentence, fault.message
+    if fault.code in _OWN_WORDS:
+        sentence, detail = f"{sentence} {detail}", ""
+    if fault.retry_after is not None and row.error in (RateLimited, BudgetExceeded):
         sentence += f" It can be asked again in {_duration(fault.retry_after)}."
     return row.error(
         sentence,
         code=fault.code,
-        detail=fault.message,
+        detail=detail,
         status=fault.status,
         retry_after=fault.retry_after,
         provider=fault.provider,
         reply=reply,
-        hint=HINTS.get(fault.code, ()),
+        hint=fault.hint or HINTS.get(fault.code, ()),
     )
 
 

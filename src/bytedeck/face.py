@@ -64,7 +64,8 @@ class Face:
         models = self.house.models
         if self.house.scripted:
             return 0.0
-        needs_prices = ask.max_cost_units is not None and models.current() is None
+        is_bound = ask.max_cost_units is not None or any(one.hard for one in self.house.config.rules.budgets)
+        needs_prices = is_bound and models.current() is None
         if not needs_prices and not (ask.models and models.unsure(ask.models)):
             return 0.0
         bounds = ask.timeouts or self.house.config.timeouts

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from . import pipeline
 from .call import request as requests
+from .claims import GRANTED, Rules, Verdict
 from .codec import faults
 from .config import Config, Task, load
 from .errors import (
@@ -42,6 +43,8 @@ from .io.wire import Endpoint, Late, WireError
 from .money import to_units
 from .pipeline import Deck
 from .route import resolve, tasks
+from .run import Run
+from .standing import Standings, judged, standings
 from .types import Ask, Failover, Message, Plan, Policy, Route, Timeouts
 
 if TYPE_CHECKING:
@@ -63,6 +66,10 @@ class Explanation(Struct, frozen=True, kw_only=True):
     """The first candidate's worst case, units of 10⁻¹² USD; None: no known price bounds it."""
     prompt_bytes: int
     """Size of the request's body."""
+    verdict: Verdict = GRANTED
+    """What limits and budgets would say to the first attempt now."""
+    standing: Standings = Standings()
+    """How the limits and budgets stand that it comes under."""
 
 
 class _Account(Struct):
@@ -191,9 +198,14 @@ class House:
                 return deck
             deck = replace(deck, health=health)
 
+    @property
+    def rules(self) -> Rules:
+        """Limits and budgets. What a script does costs nothing, and waits for nobody."""
+        return Rules() if self.scripted else self.config.rules
+
     def known(self, ask: Ask) -> Deck:
         """What is known at this moment. Looks at the local model only where it matters."""
-        config, now = self.config, datetime.now(UTC)
+        config, now = replace(self.config, rules=self.rules), datetime.now(UTC)
         has_key = config.api_key is not None or self.scripted
         has_local, reason = False, ""
         if not has_key or any(name.startswith("local/") for name in ask.models):
@@ -215,15 +227,25 @@ class House:
         )
 
     def explain(self, ask: Ask) -> Explanation:
-        """Who would be asked, and what it could cost. Nothing is sent."""
+        """Who would be asked, what it could cost, and what limits would say. Nothing is sent, taken or written."""
         deck = self.known(ask)
         requests.check(ask)
         chosen = pipeline.plan(ask, deck)
+        run = Run(replace(ask, max_cost_units=None), deck, chosen, 0.0)  # what is too dear is told, too
         first = chosen.candidates[0]
-        as_is = requests.Amends()
-        body = requests.compose(ask, chosen, first, as_is).request.body
-        worst = pipeline.worst_case(ask, chosen, first, as_is, len(body), deck.utc_minutes)
-        return Explanation(plan=chosen, worst_units=worst, prompt_bytes=len(body))
+        job = run.job(first, run.amends(first))
+        verdict, standing = judged(self.store, job.claim)
+        return Explanation(
+            plan=chosen,
+            worst_units=job.intent.worst_units,
+            prompt_bytes=len(job.request.body),
+            verdict=verdict,
+            standing=standing,
+        )
+
+    def standing(self) -> Standings:
+        """How all limits and budgets stand. Blocks. Raises LedgerError."""
+        return standings(self.store, self.rules)
 
     def plan(self, ask: Ask) -> Plan:
         """Who would be asked, in order, and why. Nothing is sent, nothing is composed."""

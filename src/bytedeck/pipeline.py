@@ -15,8 +15,9 @@ from .call import request
 from .call.attempt import Tried, Try, attempt
 from .call.race import Meaning, Runner, race
 from .call.steps import Flow, emit, pause
-from .errors import TABLE, BudgetExceeded, ByteError, NoWayToAnswer, error_from
+from .errors import TABLE, BudgetExceeded, ByteError, NoWayToAnswer, RateLimited, error_from
 from .events import Event, FellBack, Waiting
+from .guard import rules
 from .route.choose import choose
 from .run import Deck, Run, Turn, usual, worst_case
 from .types import Ask, Candidate, Delta, Plan, Reply
@@ -29,15 +30,19 @@ def answer(ask: Ask, deck: Deck, at: float) -> Flow[Reply]:
     """The whole request, begun at the monotonic moment `at`. Raises a ByteError that carries what there was."""
     request.check(ask)
     run = Run(ask, deck, plan(ask, deck), at)
-    tried = too_dear = None
+    tried = kept_back = None
     while run.queue:
         candidate = run.queue.popleft()
         if candidate.route in run.gone:
             continue
         try:
             tried = yield from _ask_model(run, candidate, tried, last=not run.queue)
-        except BudgetExceeded as error:  # a cheaper one may follow
-            too_dear = too_dear or error
+        except (
+            BudgetExceeded,
+            RateLimited,
+        ) as error:  # it was not asked: a cheaper one, or a freer one, may follow
+            kept_back = kept_back or error
+            run.note(f"{candidate.name} was not asked: {error.message}")
             continue
         except ByteError as error:
             error.reply = error.reply or run.unanswered(candidate)
@@ -45,7 +50,7 @@ def answer(ask: Ask, deck: Deck, at: float) -> Flow[Reply]:
         if tried.fault is None or not run.goes_on(tried):
             break
     if tried is None:
-        raise too_dear or NoWayToAnswer(TABLE["no_way_to_answer"].sentence)
+        raise kept_back or NoWayToAnswer(TABLE["no_way_to_answer"].sentence)
     if tried.held:
         tried = yield from _read(run, tried)
     reply = run.reply(tried)
@@ -56,7 +61,7 @@ def answer(ask: Ask, deck: Deck, at: float) -> Flow[Reply]:
 
 def plan(ask: Ask, deck: Deck) -> Plan:
     """Route alone: who would be asked, and why. Nothing is sent."""
-    return choose(
+    chosen = choose(
         ask,
         deck.config,
         deck.catalog,
@@ -65,25 +70,29 @@ def plan(ask: Ask, deck: Deck) -> Plan:
         local_reason=deck.local_reason,
         health=deck.health,
     )
+    pays = rules.budgets(deck.config.rules, ask.key, chosen.task)
+    is_bound = ask.max_cost_units is not None or any(budget.hard for budget in pays)
+    return replace(chosen, is_bound=True) if is_bound else chosen
 
 
 def _ask_model(run: Run, candidate: Candidate, before: Tried | None, last: bool) -> Flow[Tried]:
-    """One model, as often as its failures are worth it. Raises BudgetExceeded where it is too dear from the start.
+    """One model, as often as its failures are worth it. Raises BudgetExceeded where it is too dear from the start,
+    and RateLimited where a limit of ours kept it back.
 
     `before`: how it went with the one before it.
     """
     turn = Turn(run, candidate, last)
-    tried = None
+    failed = None
     while True:
         try:
             job = turn.job()
         except BudgetExceeded:
-            if tried is None:
+            if failed is None:
                 raise
-            return tried  # what failed is told, not what it would cost to ask again
-        if tried is None and before is not None and candidate.model != before.record.model:
+            return failed  # what failed is told, not what it would cost to ask again
+        if failed is None and before is not None and candidate.model != before.record.model:
             yield from _tell(run, _fell_back(before, candidate))
-        rival = run.rival() if tried is None else None
+        rival = run.rival() if failed is None else None
         if rival is None:
             tried = yield from attempt(job, run.at, run.deadline)
             run.record(tried, job, candidate)
@@ -92,11 +101,17 @@ def _ask_model(run: Run, candidate: Candidate, before: Tried | None, last: bool)
         fault = tried.fault
         if fault is None or tried.record.model != candidate.model:
             return tried
-        if tried.shown and not (TABLE[fault.code].amend and run.story.may_go_on):
-            return tried
-        verdict = turn.after(fault, job)
-        if verdict.move != "again":
-            return tried
+        if tried.is_refused:
+            verdict = turn.kept_back(fault)
+            if verdict.move != "again" and failed is None:
+                raise error_from(fault, run.unanswered(candidate))
+        else:
+            failed = tried
+            if tried.shown and not (TABLE[fault.code].amend and run.story.may_go_on):
+                return tried
+            verdict = turn.after(fault, job)
+        if verdict.move != "again" and failed is not None:
+            return failed
         if verdict.wait >= WORTH_TELLING:
             yield from _tell(run, Waiting(model=candidate.model, why=fault.code, seconds=verdict.wait))
         if verdict.wait:

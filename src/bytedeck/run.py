@@ -15,9 +15,10 @@ from .call.race import Finish
 from .call.request import Amends
 from .call.resume import Story, total
 from .call.voice import FRESH
+from .claims import MOST_UNITS
 from .config import Config
 from .errors import TABLE, ByteError, InvalidRequest, Row
-from .guard import budget
+from .guard import budget, rules
 from .health import Health
 from .route import catalog
 from .route.catalog import Catalog
@@ -29,6 +30,11 @@ MODELS_PER_REQUEST = 3
 
 MEASURED = 20
 """How many answers a model's usual time to the first token has to be of."""
+BYTES_PER_TOKEN = 3
+"""By which a prompt's tokens are estimated, for limits of tokens."""
+_FIRST_LOOK, _LAST_LOOK = 0.025, 1.0
+"""Seconds between two looks whether others have given back what they hold of a budget."""
+
 UNMEASURED = 10.0
 """Seconds without a word after which a race begins with a model whose usual time is not known."""
 
@@ -60,7 +66,10 @@ def worst_case(
         return None
     cap = request.output_cap(ask, chosen, candidate, amends)
     worst = catalog.worst_case(candidate.info, body_bytes, cap, utc_minutes)
-    return None if worst is None else worst * request.answers(ask, chosen)
+    if worst is None:
+        return None
+    worst *= request.answers(ask, chosen)
+    return worst if worst <= MOST_UNITS else None
 
 
 def usual(health: Health, candidate: Candidate) -> float:
@@ -93,6 +102,8 @@ class Run:
         """The most words that a failed attempt brought, where nothing was shown."""
         self._breaks: dict[str, int] = {}
         self._notes = list(chosen.notes)
+        self._kept_since: float | None = None
+        """When a limit or a budget first kept an attempt back."""
         self._spent = 0
         """Units that may have been spent: what is known, and the worst case of what is not."""
         self._left_out: dict[int, int] = {}
@@ -135,9 +146,14 @@ class Run:
             raise
         self._begun = number
         self._left_out[number] = amends.left_out
+        intent, is_local = self._intent(number, candidate, worst), candidate.route == "local"
+        cap = request.output_cap(self.ask, self.plan, candidate, amends)
         return Try(
             leg=number,
-            intent=self._intent(number, candidate, worst),
+            intent=intent,
+            claim=rules.claim(
+                self.deck.config.rules, intent, size // BYTES_PER_TOKEN + (cap or 0), is_local=is_local
+            ),
             request=composed.request,
             timeouts=patience(self.plan.timeouts, candidate, {**self.plan.defaults, **self.ask.params}),
             voice=voice,
@@ -145,7 +161,7 @@ class Run:
             ledger_required=self.deck.config.ledger_required,
             estimate=self._estimator(candidate),
             clean=self.deck.clean,
-            is_local=candidate.route == "local",
+            is_local=is_local,
         )
 
     def _estimator(self, candidate: Candidate) -> Callable[[Usage], int | None]:
@@ -167,15 +183,31 @@ class Run:
     def record(self, tried: Tried, job: Try, candidate: Candidate) -> None:
         """An attempt is over: the clock, the money, the words, what to tell."""
         self.at, self.deadline = tried.at, tried.deadline
+        if tried.is_refused:
+            if job.leg == self._begun:  # its number is the next one's
+                self._begun -= 1
+            return
         self._count(job, tried.record)
-        if tried.note and tried.note not in self._notes:
-            self._notes.append(tried.note)
+        for note in tried.notes:
+            self.note(note)
         if tried.reply.usage is not None:
             self._usages.append(tried.reply.usage)
         if tried.fault is not None:
             self.story.broke(tried, candidate)
             if len(tried.reply.text) >= len(self._best.text):
                 self._best = tried.reply
+
+    def note(self, sentence: str) -> None:
+        """Something that the caller should be told, once."""
+        if sentence not in self._notes:
+            self._notes.append(sentence)
+
+    def patience(self) -> float:
+        """Seconds that the request may still wait for its own limits and budgets, from the first time that one kept
+        it back."""
+        if self._kept_since is None:
+            self._kept_since = self.at
+        return min(self._kept_since + self.deck.config.limit_wait, self.deadline) - self.at
 
     def lost(self, job: Try, settlement: Settlement) -> None:
         """An attempt lost its race: it has a row, and perhaps a cost."""
@@ -296,6 +328,7 @@ class Turn:
         self._run, self._candidate, self._last = run, candidate, last
         self._amends = run.amends(candidate)
         self._failed: dict[str, int] = {}
+        self._refusals = 0
 
     def job(self) -> Try:
         """The next attempt. Raises BudgetExceeded where it might cost too much."""
@@ -319,6 +352,15 @@ class Turn:
             chance=retry.chance(job.intent.attempt),
             may_repeat=run.deck.health.model(self._candidate.model).may_repeat,
         )
+
+    def kept_back(self, fault: Fault) -> retry.Verdict:
+        """What follows where a limit or a budget has refused: again, once it may go, or the next."""
+        self._refusals += 1
+        wait = fault.retry_after
+        if wait is None:  # held by an attempt that runs: nobody knows for how long
+            wait = min(_LAST_LOOK, _FIRST_LOOK * 2**self._refusals)
+        may_go = TABLE[fault.code].retries > 0 and wait <= self._run.patience()
+        return retry.Verdict("again", wait) if may_go else retry.NEXT
 
     def _is_mended(self, fault: Fault, amend: str) -> bool:
         run = self._run

@@ -163,6 +163,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """The task's parameters: they fill absent fields only."""
     timeouts: Timeouts = Timeouts()
     policy: Policy = Policy()
+    is_bound: bool = False
+    """Whether a bound on cost or a hard budget holds: the prices that we reckon with are then the dearest allowed."""
     notes: tuple[str, ...] = ()
     """What the caller should be told: a dead id's successor, an alias, an expiry."""
 
@@ -258,6 +260,8 @@ class Fault(Struct, frozen=True, kw_only=True):
     provider: str = ""
     affordable_tokens: int | None = None
     """What a 402 says could be paid for."""
+    hint: tuple[str, ...] = ()
+    """What the person can do, where that is more than the table says."""
 
 
 class Attempt(Struct, frozen=True, kw_only=True):

@@ -137,14 +137,15 @@ def test_money_is_a_number_with_its_own_digits() -> None:
     info = Model(
         id="a/b", name="B", price=Price(prompt=Decimal("0.00000015"), completion=Decimal("0.0000006"))
     )
-    asked = ask(params={"provider": {"zdr": True}}, max_cost_units=1)
-    raw = compose(asked, PLAIN, candidate(info=info), Amends()).request.body
+    asked, bound = ask(params={"provider": {"zdr": True}}), replace(PLAIN, is_bound=True)
+    raw = compose(asked, bound, candidate(info=info), Amends()).request.body
     assert b'"max_price":{"prompt":0.15000000,"completion":0.6000000}' in raw
     assert b'"zdr":true' in raw
     theirs = {"provider": {"max_price": {"prompt": "0.1", "completion": 1000, "request": 1}}}
-    sent = body(replace(asked, params=theirs), to=candidate(info=info))["provider"]["max_price"]
+    sent = body(replace(asked, params=theirs), bound, candidate(info=info))["provider"]["max_price"]
     assert sent == {"prompt": 0.1, "completion": 0.6, "request": 1}
-    assert "provider" not in body(ask(max_cost_units=1), to=candidate())
+    assert "provider" not in body(ask(), bound, candidate())
+    assert "provider" not in body(ask(), PLAIN, candidate(info=info))
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,22 @@
-"""Whether an attempt may go out under a bound on cost, and what accounts say before and after."""
+"""Whether an attempt may go out under a bound on cost, which account it belongs to, and what a person reads of it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from bytedeck.claims import MOST_UNITS, NEW, Budget, Period
+from bytedeck.claims import MOST_UNITS, NEW, Account, Budget, Period
 from bytedeck.errors import BudgetExceeded
-from bytedeck.guard.budget import Standing, account, afford, correct, phrase, reserve, settle, warning
+from bytedeck.guard.budget import Standing, account, afford, counted, phrase, standing, warning
 
 CENT = 10_000_000_000
 USD = 100 * CENT
 MONDAY = 1_772_409_600_000_000  # 2026-03-02
+DAY = 86_400_000_000
+_UNITS = st.integers(0, 40)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +41,7 @@ def test_afford(bound: int | None, spent: int, worst: int | None, goes: bool) ->
 
 
 @pytest.mark.parametrize(
-    ("hard", "spent", "held", "worst", "standing"),
+    ("hard", "spent", "held", "worst", "found"),
     [
         (True, 0, 0, USD, "granted"),
         (True, 0, 0, USD + 1, "over"),
@@ -56,37 +60,42 @@ def test_afford(bound: int | None, spent: int, worst: int | None, goes: bool) ->
         (False, 0, 0, 10**30, "granted"),
     ],
 )
-def test_reserve(hard: bool, spent: int, held: int, worst: int | None, standing: Standing) -> None:
+def test_standing(hard: bool, spent: int, held: int, worst: int | None, found: Standing) -> None:
     """A hard budget lets through what fits beside all that is held, waits where that may end, and else refuses."""
-    budget = Budget("all", "", "day", USD, hard)
-    state, found = reserve(budget, (spent, held), worst)
-    assert found == standing
-    counted = worst if standing == "granted" and worst is not None and worst <= MOST_UNITS else 0
-    assert state == (spent, held + counted)
+    assert standing(Budget("all", "", "day", USD, hard), (spent, held), worst) == found
+
+
+@settings(deadline=None)
+@given(_UNITS, _UNITS, _UNITS, st.one_of(st.none(), _UNITS))
+def test_what_is_granted_never_passes_the_budget(
+    units: int, spent: int, held: int, worst: int | None
+) -> None:
+    """Granted: all of it fits. Later: it would if what is held came back. Over: it would not even then."""
+    found = standing(Budget("all", "", "day", max(units, 1), True), (spent, held), worst)
+    units = max(units, 1)
+    assert (worst is None) == (found == "unbounded")
+    if worst is None or worst == 0:
+        return
+    fits = spent + held + worst <= units
+    would = spent + worst <= units
+    assert found == ("granted" if fits else "later" if would else "over")
+
+
+@pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.parametrize("worst", [-1, -(10**30)])
+def test_a_worst_case_below_nothing_is_nobodys(hard: bool, worst: int) -> None:
+    """It would make room for others."""
+    with pytest.raises(ValueError, match="not negative"):
+        standing(Budget("all", "", "day", USD, hard), NEW, worst)
 
 
 @pytest.mark.parametrize(
-    ("cost", "after"), [(3, (13, 20)), (0, (10, 20)), (5, (15, 20)), (7, (17, 20)), (None, (15, 20))]
+    ("cost", "worst", "units"),
+    [(3, 5, 3), (0, 5, 0), (5, 5, 5), (7, 5, 7), (3, None, 3), (None, 5, 5), (None, 0, 0), (None, None, 0)],
 )
-def test_settle(cost: int | None, after: tuple[int, int]) -> None:
-    """What was held goes and what it cost is spent: nothing, less, all, more; all of it where nobody knows."""
-    assert settle((10, 25), 5, cost) == after
-
-
-@pytest.mark.parametrize("cost", [0, 3, 5, 8])
-def test_a_cost_that_becomes_known_corrects_what_was_counted(cost: int) -> None:
-    """To settle without a cost and to correct it comes to the same as to have known it."""
-    assert correct(settle((10, 25), 5, None), 5, cost) == settle((10, 25), 5, cost)
-
-
-def test_no_sum_is_negative() -> None:
-    """A worst case or a cost below nothing is nobody's."""
-    with pytest.raises(ValueError, match="not negative"):
-        reserve(Budget("all", "", "day", USD), NEW, -1)
-    with pytest.raises(ValueError, match="not negative"):
-        settle((0, 5), 5, -1)
-    with pytest.raises(ValueError, match="not negative"):
-        correct((5, 0), 5, -1)
+def test_counted(cost: int | None, worst: int | None, units: int) -> None:
+    """What it cost, be it nothing or more than its worst case; that where nobody knows; nothing where none is known."""
+    assert counted(cost, worst) == units
 
 
 @pytest.mark.parametrize(
@@ -106,27 +115,40 @@ def test_warning(spent: int, percent: int, says: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "name", "says"),
+    ("budget", "first", "days", "says"),
     [
-        (Budget("all", "", "day", USD), "units/all/day/2026-03-04/", "the hard budget of $1 a day"),
+        (Budget("all", "", "day", USD), 2, 1, "the hard budget of $1 a day"),
         (
             Budget("key", "…a/b", "week", USD // 2, hard=False),
-            "units/key/week/2026-03-02/…a/b",
+            0,
+            7,
             "the soft budget of $0.5 a week for the key …a/b",
         ),
         (
             Budget("task", "coding", "month", 20 * USD),
-            "units/task/month/2026-03-01/coding",
+            -1,
+            31,
             "the hard budget of $20 a month for the task coding",
         ),
-        (Budget("all", "", "total", USD), "units/all/total//", "the hard budget of $1 in all"),
+        (Budget("all", "", "total", USD), None, None, "the hard budget of $1 in all"),
     ],
 )
-def test_accounts_have_names(budget: Budget, name: str, says: str) -> None:
-    """A new period has an account of its own; a person reads whose it is, and how much."""
-    wednesday = MONDAY + 2 * 86_400_000_000
-    assert account(budget, wednesday) == name
+def test_a_budget_has_an_account(budget: Budget, first: int | None, days: int | None, says: str) -> None:
+    """Of its scope and of the period that the moment lies in; a person reads whose it is, and how much."""
+    wednesday = MONDAY + 2 * DAY + 5
+    if first is None or days is None:
+        since, until = 0, 2**62
+    else:
+        since, until = MONDAY + first * DAY, MONDAY + (first + days) * DAY
+    assert account(budget, wednesday) == Account(budget.scope, budget.of, budget.period, since, until)
     assert phrase(budget) == says
+
+
+def test_an_account_minds_neither_the_amount_nor_the_kind() -> None:
+    """So that a budget may be changed, and what was spent before still counts."""
+    assert account(Budget("all", "", "day", USD), MONDAY) == account(
+        Budget("all", "", "day", 5, hard=False, warn_percent=1), MONDAY
+    )
 
 
 @pytest.mark.parametrize("units", [0, -1, MOST_UNITS + 1, 10**30, 1.0, float("nan"), True, "5", None])
@@ -147,6 +169,7 @@ def test_what_is_no_share(percent: Any) -> None:
 def test_a_new_period_is_a_new_account(period: Period) -> None:
     """What was spent yesterday is not of today."""
     budget = Budget("all", "", period, USD)
-    begin = MONDAY + 30 * 86_400_000_000  # Wednesday, 1 April
-    before = {account(budget, begin - day * 86_400_000_000) for day in (1, 2, 3, 40)}
+    begin = MONDAY + 30 * DAY  # Wednesday, 1 April
+    before = {account(budget, begin - day * DAY) for day in (1, 2, 3, 40)}
     assert (account(budget, begin) in before) == (period == "week")
+    assert account(budget, begin) == account(budget, begin + DAY - 1)

@@ -26,7 +26,7 @@ def _limits(draw: st.DrawFn, fastest: int = 1) -> Limit:
 
 
 def _hold(limit: Limit, reserved: int, state: State) -> Hold:
-    return Hold(name="", kind="tokens", amount=reserved, span=span(limit, reserved), end=sum(state))
+    return Hold(name="", amount=reserved, span=span(limit, reserved), end=sum(state))
 
 
 def _assert_bound(limit: Limit, admitted: list[tuple[int, int]]) -> None:

@@ -32,7 +32,7 @@ RULES = Rules(
 )
 
 
-def _intent(model: str = "x/y", key: str = "…zzzz", task: str = "") -> Intent:
+def _intent(model: str = "x/y", key: str = "…zzzz", task: str = "", worst_units: int | None = 7) -> Intent:
     return Intent(
         attempt="a-1",
         request="a",
@@ -41,7 +41,7 @@ def _intent(model: str = "x/y", key: str = "…zzzz", task: str = "") -> Intent:
         model=model,
         key=key,
         streamed=True,
-        worst_units=7,
+        worst_units=worst_units,
     )
 
 
@@ -87,12 +87,35 @@ def test_key_task_and_everything_have_buckets_besides() -> None:
 def test_a_claim_names_its_own_budgets(key: str, task: str, budgets: list[int]) -> None:
     """All in one, and those of its key and its task; a request without a key comes under no other key's."""
     found = claim(RULES, _intent(key=key, task=task), 500)
+    assert found is not None
     assert found.budgets == tuple(RULES.budgets[one] for one in budgets)
-    assert (found.attempt, found.tokens, found.units) == ("a-1", 500, 7)
+    assert (found.tokens, found.units) == (500, 7)
 
 
 def test_what_runs_on_this_machine_has_no_budget() -> None:
     """It costs nothing, so nothing of it is counted; its limits stay."""
     found = claim(RULES, _intent("local/x"), 5, is_local=True)
+    assert found is not None
     assert found.budgets == ()
     assert len(found.buckets) == 2
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_local"),
+    [
+        (Rules(), False),
+        (Rules(models=(("openai/*", Rates(requests=TEN)),)), False),
+        (Rules(keys=(("…abcd", Rates(requests=TEN)),), budgets=(Budget("key", "…abcd", "day", USD),)), False),
+        (Rules(budgets=(Budget("all", "", "day", USD),)), True),
+    ],
+)
+def test_who_comes_under_nothing_claims_nothing(rules: Rules, is_local: bool) -> None:
+    """So that the store has nothing to look up for them."""
+    assert claim(rules, _intent("local/x"), 5, is_local=is_local) is None
+
+
+def test_an_unknown_worst_case_is_claimed_as_unknown() -> None:
+    """Never as nothing."""
+    found = claim(RULES, _intent(worst_units=None), 5)
+    assert found is not None
+    assert (found.units, found.is_strict) == (None, True)

@@ -14,7 +14,8 @@ import pytest
 from bytedeck import AsyncHub, Hub
 from bytedeck.errors import AuthenticationFailed, ConnectionFailed, RateLimited
 from bytedeck.io import lookup
-from bytedeck.io.memory import MemoryStore, now
+from bytedeck.io.clock import wall as now
+from bytedeck.io.memory import MemoryStore
 from bytedeck.ledger.lookup import GIVE_UP, GIVE_UP_OTHERS, SOON
 from bytedeck.ledger.report import Reconciled
 from canary import CANARY

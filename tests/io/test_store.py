@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bytedeck.claims import Granted
 from bytedeck.errors import ConfigError, LedgerError
 from bytedeck.health import Learnt
 from bytedeck.io.memory import MemoryStore
@@ -17,7 +18,7 @@ from bytedeck.io.store import Cursor, Store
 from bytedeck.io.stores import open_store
 from bytedeck.ledger.entry import Reconciliation, instant
 from bytedeck.types import Usage
-from marks import REQUEST, begin, intent, settlement, unknown
+from marks import GRANTED, REQUEST, begin, intent, settlement, unknown
 
 START = datetime(2026, 11, 20, 23, 59, tzinfo=UTC)
 
@@ -55,7 +56,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Itera
 
 def test_one_attempt_from_intent_to_settlement(store: Store, clock: Clock):
     """Every field that was written comes back, to the unit and the microsecond."""
-    assert begin(store, intent()) is None
+    assert begin(store, intent()) == GRANTED
     clock.pass_(seconds=1)
     store.mark(intent().attempt, "gen-opened")
     (row,) = store.rows()
@@ -91,7 +92,7 @@ def test_marks_without_intent_do_nothing(store: Store):
     store.mark(intent().attempt, "gen-1")
     store.settle(settlement())
     assert store.rows() == []
-    assert begin(store, intent()) is None
+    assert begin(store, intent()) == GRANTED
     (row,) = store.rows()
     assert (row.state, row.generation_id) == ("open", "")
 
@@ -102,7 +103,7 @@ def test_an_attempt_is_begun_once(store: Store):
     for number in (1, 2, 1, 3):
         store.begin(intent(number), verdicts.append)
     store.flush()
-    assert [type(verdict) for verdict in verdicts] == [type(None), type(None), LedgerError, type(None)]
+    assert [type(verdict) for verdict in verdicts] == [Granted, Granted, LedgerError, Granted]
     assert "is in the ledger already" in str(verdicts[2])
     assert [row.number for row in store.rows()] == [3, 2, 1]
 
@@ -133,7 +134,7 @@ def test_eight_threads_at_once(store: Store):
         thread.start()
     for thread in threads:
         thread.join()
-    assert verdicts == [None] * 1600
+    assert verdicts == [GRANTED] * 1600
     rows = store.rows(limit=2000)
     assert len({row.attempt for row in rows}) == len(rows) == 1600
     assert {row.state for row in rows} == {"settled"}

@@ -18,7 +18,7 @@ HEAD = f"""
 import os, sys, threading
 sys.path.insert(0, {TESTS!r})
 from bytedeck.io.stores import open_store
-from marks import begin, intent, settlement
+from marks import GRANTED, begin, intent, settlement
 store = open_store("sqlite://" + sys.argv[1])
 """
 
@@ -38,7 +38,7 @@ LOAD = """
 def work(name):
     for number in range(1, 100000):
         request = f"{name:032x}"
-        if begin(store, intent(number, request)) is None:
+        if begin(store, intent(number, request)) == GRANTED:
             os.write(1, f"{request}-{number}\\n".encode())
         store.mark(f"{request}-{number}", "gen")
         store.settle(settlement(number, request))
@@ -92,11 +92,11 @@ store.keep = keep.cycle = keep
 
 
 FORK = """
-assert begin(store, intent(1)) is None
+assert begin(store, intent(1)) == GRANTED
 for n in range(2, 301): store.begin(intent(n), id)
 pid = os.fork()
 mine = ("c" if pid == 0 else "a") * 32
-ok = [begin(store, intent(n, mine)) for n in range(1, 101)] == [None] * 100
+ok = [begin(store, intent(n, mine)) for n in range(1, 101)] == [GRANTED] * 100
 store.settle(settlement(1, mine))
 if pid:
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -120,14 +120,14 @@ def test_fork(path: Path):
 
 
 FORK_AND_CLOSE = """
-assert begin(store, intent(1)) is None
+assert begin(store, intent(1)) == GRANTED
 theirs, ours = os.pipe(), os.pipe()
 pid = os.fork()
 if pid == 0:
-    assert begin(store, intent(2)) is None
+    assert begin(store, intent(2)) == GRANTED
     os.write(ours[1], b"x")
     os.read(theirs[0], 1)
-    assert begin(store, intent(3)) is None
+    assert begin(store, intent(3)) == GRANTED
     sys.exit(0)
 os.read(ours[0], 1)
 store.close()

@@ -20,7 +20,7 @@ from bytedeck.errors import LedgerError
 from bytedeck.io import sql, sqlite_file
 from bytedeck.io.sqlite import SqliteStore
 from bytedeck.io.sqlite_file import APPLICATION_ID, SqliteFile, applied
-from marks import REQUEST, begin, intent, settlement, unknown
+from marks import GRANTED, REQUEST, begin, intent, settlement, unknown
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_locked_by_another_program(store: SqliteStore, path: Path):
     )
     other.execute("rollback")
     other.close()
-    assert begin(store, intent(3)) is None
+    assert begin(store, intent(3)) == GRANTED
     assert [row.number for row in store.rows()] == [3, 1]
 
 
@@ -160,7 +160,7 @@ def test_two_that_open_the_same_new_file(path: Path):
     other.execute("begin immediate")
     store = SqliteStore(str(path), busy_timeout=5.0)
     threading.Timer(0.1, other.close).start()
-    assert begin(store, intent()) is None
+    assert begin(store, intent()) == GRANTED
     store.close()
 
 
@@ -175,7 +175,7 @@ def test_full_disk(store: SqliteStore):
     (told,) = store.lost
     assert "the disk is full" in told
     assert f"attempt {REQUEST}-1" in told
-    assert begin(store, intent(2)) is None
+    assert begin(store, intent(2)) == GRANTED
     store.settle(settlement(1))
     assert [row.state for row in store.rows()] == ["open", "settled"]
     assert store.verify().ok
@@ -197,7 +197,7 @@ def test_read_only(store: SqliteStore):
     begin(store, intent(1))
     written_by(store).execute("pragma query_only = 1")
     assert "is read-only" in str(refused(store, 2))
-    assert begin(store, intent(3)) is None
+    assert begin(store, intent(3)) == GRANTED
 
 
 def test_a_home_that_is_no_folder(tmp_path: Path):
@@ -274,9 +274,9 @@ def test_an_older_ledger_is_brought_up_to_date_by_writing(store, path, monkeypat
     begin(store, intent(1))
     store.close()
     newer_code(monkeypatch)
-    assert begin(store, intent(2)) is None
+    assert begin(store, intent(2)) == GRANTED
     store.close()
-    assert begin(store, intent(3)) is None
+    assert begin(store, intent(3)) == GRANTED
     assert len(store.rows()) == 3
     assert raw(path, "select name from migration order by 1")[-1:] == [("0900_color",)]
     assert raw(path, "select distinct color from intent") == [(";",)]
@@ -300,7 +300,7 @@ def test_a_migration_that_fails_changes_nothing(store, path, monkeypatch):
         patch.setattr(sql, "migrations", lambda dialect: broken)
         assert "no such table: nowhere" in str(refused(store, 2))
     assert raw(path, "select name from sqlite_master where name = 'half'") == []
-    assert begin(store, intent(3)) is None
+    assert begin(store, intent(3)) == GRANTED
 
 
 def test_migrations_run_under_the_write_lock(store, path, monkeypatch):
@@ -318,13 +318,13 @@ def test_migrations_run_under_the_write_lock(store, path, monkeypatch):
         return applied(connection, where)
 
     monkeypatch.setattr(sqlite_file, "applied", look)
-    assert begin(store, intent()) is None
+    assert begin(store, intent()) == GRANTED
     assert locked == [False, True]
 
 
 def test_a_shipped_migration_is_what_it_was():
     """Databases exist that were made by it: a change goes into a new file."""
-    assert list(sql.migrations("sqlite")) == ["0001_ledger", "0002_learnt", "0003_reconcile"]
+    assert list(sql.migrations("sqlite")) == ["0001_ledger", "0002_learnt", "0003_reconcile", "0004_limits"]
     assert APPLICATION_ID == 0x42797465
 
 
@@ -332,9 +332,9 @@ def test_processes_that_open_at_once(path: Path):
     """Six processes begin the same new file together: one migrates, all write, none fails."""
     script = (
         "import sys\nsys.path.insert(0, sys.argv[3])\n"
-        "from bytedeck.io.stores import open_store\nfrom marks import begin, intent\n"
+        "from bytedeck.io.stores import open_store\nfrom marks import GRANTED, begin, intent\n"
         "store = open_store('sqlite://' + sys.argv[1])\nsys.stdin.read()\n"
-        "print([begin(store, intent(n, sys.argv[2] * 32)) for n in range(1, 21)] == [None] * 20)"
+        "print([begin(store, intent(n, sys.argv[2] * 32)) for n in range(1, 21)] == [GRANTED] * 20)"
     )
     tests = str(Path(__file__).parents[1])
     command = [sys.executable, "-c", script, str(path)]
@@ -364,7 +364,7 @@ def test_a_bad_row_takes_no_others_along(store: SqliteStore):
             store.begin(intent(number, worst_units=worst), lambda v, n=number: verdicts.update({n: v}))
             store.settle(settlement(number, cost_units=2**64 if number == 4 else 93_000_000))
     store.flush()
-    assert [number for number, verdict in verdicts.items() if verdict is not None] == [3]
+    assert [number for number, verdict in verdicts.items() if verdict != GRANTED] == [3]
     assert "does not fit" in str(verdicts[3])
     assert len(store.lost) == 1
     assert f"{REQUEST}-4 was not recorded" in store.lost[0]
@@ -379,7 +379,7 @@ def test_a_waiter_that_fails_harms_nobody(store: SqliteStore):
         raise RuntimeError("the loop is closed")
 
     store.begin(intent(1), fails)
-    assert begin(store, intent(2)) is None
+    assert begin(store, intent(2)) == GRANTED
     assert len(store.rows()) == 2
 
 
@@ -392,7 +392,7 @@ def test_a_file_that_is_taken_away(store: SqliteStore, path: Path, how: str):
     if how == "replaced":
         path.touch()
     time.sleep(0.02)  # longer than the file is trusted
-    assert begin(store, intent(2)) is None
+    assert begin(store, intent(2)) == GRANTED
     assert [row.number for row in store.rows()] == [2]
 
 
@@ -421,7 +421,7 @@ def test_without_threads_rows_are_written_here_and_now(store, monkeypatch):
     store.begin(intent(), verdicts.append)
     store.settle(settlement())
     monkeypatch.undo()
-    assert verdicts == [None]
+    assert verdicts == [GRANTED]
     assert store.rows()[0].state == "settled"
 
 
@@ -433,7 +433,7 @@ def test_python_without_sqlite(store, monkeypatch):
     assert isinstance(verdict, LedgerError)
     assert "cannot be written" in str(verdict)
     monkeypatch.undo()
-    assert begin(store, intent(2)) is None
+    assert begin(store, intent(2)) == GRANTED
 
 
 def test_lost_rows_are_not_kept_without_end(store, monkeypatch):
@@ -493,6 +493,8 @@ def test_every_statement_is_used_and_every_file_loads():
         *("begin", "mark", "settle", "reconcile", "rows", "export", "usage", "requests", "all_requests"),
         *("costs", "states", "without_intent", "last_intent", "recent", "watched", "learnt"),
         *("open", "swept", "swept_before", "awaiting"),
+        *("clock", "ahead", "clock_of", "bucket", "fill", "hold", "release"),
+        *("account", "open_account", "forget_accounts", "account_rows", "accounts"),
     }
     assert all(text and "-- name" not in text for text in sql.statements("sqlite").values())
     assert sqlite_file.BUSY_TIMEOUT == 5.0
@@ -541,13 +543,14 @@ def test_a_caller_does_not_wait_for_a_lock(store: SqliteStore, path: Path):
     assert verdicts.empty()
     other.execute("rollback")
     other.close()
-    assert verdicts.get(timeout=5) is None
+    assert verdicts.get(timeout=5) == GRANTED
 
 
 def test_the_log_is_copied_into_the_file_now_and_then(store: SqliteStore, path: Path, monkeypatch):
     """The log does not grow for ever, though no commit copies it."""
     monkeypatch.setattr("bytedeck.io.sqlite_file.CHECKPOINT", 5)
-    before = begin(store, intent(1)) or path.stat().st_size
+    begin(store, intent(1))
+    before = path.stat().st_size
     for number in range(2, 40):
         begin(store, intent(number, task="x" * 10_000))
         store.settle(settlement(number))

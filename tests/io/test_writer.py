@@ -19,7 +19,7 @@ import pytest
 
 from bytedeck.io.sqlite import SqliteStore
 from bytedeck.io.writer import _BATCH, Job
-from marks import begin, intent, settlement
+from marks import GRANTED, begin, intent, settlement
 
 TESTS = str(Path(__file__).parents[1])
 
@@ -92,7 +92,7 @@ def test_a_signal_at_any_moment(store: SqliteStore) -> None:
         signal.signal(signal.SIGALRM, before)
         gc.enable()
     assert caught > 100
-    assert begin(store, intent(number + 1), 5.0) is None
+    assert begin(store, intent(number + 1), 5.0) == GRANTED
     store.flush()
     settled = {row.number for row in store.rows(10_000) if row.state == "settled"}
     assert set(handed) <= settled
@@ -110,7 +110,7 @@ def test_a_thread_whose_start_is_interrupted(store: SqliteStore, monkeypatch: py
         patch.setattr(threading.Thread, "start", start)
         with pytest.raises(KeyboardInterrupt):
             store.begin(intent(1), id)
-    assert begin(store, intent(2), 5.0) is None
+    assert begin(store, intent(2), 5.0) == GRANTED
     assert {row.number for row in store.rows()} == {1, 2}
 
 
@@ -136,7 +136,7 @@ def test_a_thread_that_dies(store: SqliteStore, monkeypatch: pytest.MonkeyPatch)
     with store._writer._busy:
         verdicts: SimpleQueue[object] = SimpleQueue()
         store.begin(intent(3), verdicts.put)
-    assert verdicts.get(timeout=5) is None
+    assert verdicts.get(timeout=5) == GRANTED
     assert {row.number: row.state for row in store.rows()} == {1: "settled", 2: "open", 3: "open"}
 
 
@@ -174,7 +174,7 @@ def test_many_threads_that_pause(store: SqliteStore, path: Path) -> None:
         thread.join()
     stop.set()
     disturber.join()
-    assert verdicts == [None] * 960
+    assert verdicts == [GRANTED] * 960
     assert soon(lambda: count(path) == 960, 1.0)
     check = store.verify()
     assert (check.ok, check.attempts, check.settled, store.lost) == (True, 961, 960, [])
@@ -195,7 +195,7 @@ def test_a_long_lock_does_not_gather_rows_without_end(store: SqliteStore, path: 
     assert all("locked" in str(verdict) for verdict in told)
     other.execute("rollback")
     other.close()
-    assert begin(store, intent(many + 1)) is None
+    assert begin(store, intent(many + 1)) == GRANTED
 
 
 def test_who_waits_never_syncs_the_disk(store: SqliteStore, path: Path, monkeypatch: Any) -> None:
@@ -210,7 +210,7 @@ def test_who_waits_never_syncs_the_disk(store: SqliteStore, path: Path, monkeypa
     copies = 0
     for number in range(2, 60):
         before = generation()
-        assert begin(store, intent(number)) is None  # on the spot
+        assert begin(store, intent(number)) == GRANTED  # on the spot
         assert not store._writer._queue
         assert generation() == before
         store.settle(settlement(number))
@@ -223,10 +223,10 @@ PROCESS = f"""
 import multiprocessing, os, sys
 sys.path.insert(0, {TESTS!r})
 from bytedeck.io.stores import open_store
-from marks import begin, intent, settlement
+from marks import GRANTED, begin, intent, settlement
 store = open_store("sqlite://" + sys.argv[1])
 def work(number):
-    assert begin(store, intent(number)) is None
+    assert begin(store, intent(number)) == GRANTED
     store.settle(settlement(number))
 if __name__ == "__main__":
     if sys.argv[2] == "used": work(100)
@@ -253,7 +253,7 @@ DAEMONS = f"""
 import sys, threading
 sys.path.insert(0, {TESTS!r})
 from bytedeck.io.stores import open_store
-from marks import begin, intent, settlement
+from marks import GRANTED, begin, intent, settlement
 store = open_store("sqlite://" + sys.argv[1])
 class Stream:
     def __del__(self): store.settle(settlement(1))
@@ -288,7 +288,7 @@ def test_a_verdict_may_ask_for_more(store: SqliteStore) -> None:
         return done
 
     store.begin(intent(2), again(2))
-    assert [verdicts.get(timeout=5) for _ in range(49)] == [None] * 49
+    assert [verdicts.get(timeout=5) for _ in range(49)] == [GRANTED] * 49
     with store._writer._busy:
         store._writer.put(Job(None, 0, lambda verdict: store.flush()))  # not of itself
     store.flush()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..claims import Claim
 from ..codec import faults
 from ..codec.chunks import Reader
 from ..errors import ByteError, LedgerError
@@ -54,6 +55,8 @@ class Try(Struct, frozen=True, kw_only=True):
 
     leg: int
     intent: Intent
+    claim: Claim | None
+    """What it takes from limits and budgets; None: nothing limits it."""
     request: Request
     timeouts: Timeouts
     voice: Voice | None
@@ -86,7 +89,9 @@ class Tried(Struct, frozen=True, kw_only=True):
     voice: Voice | None
     held: bool
     """Whether the answer has still to be handed over, and read from its JSON."""
-    note: str = ""
+    notes: tuple[str, ...] = ()
+    is_refused: bool = False
+    """Whether a limit or a budget kept it back: nothing was sent, and there is no row of it."""
 
 
 class _Tally:
@@ -102,7 +107,7 @@ class _Tally:
         self.status: int | None = None
         self.generation = ""
         self.shown = False
-        self.note = ""
+        self.notes: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -112,11 +117,11 @@ class _Tally:
 def attempt(job: Try, at: float, deadline: float) -> Flow[Tried]:
     """Ask one model once. Raises LedgerError where the ledger is required and cannot be written."""
     tally = _Tally(deadline)
-    tally.at = yield from begin(job.leg, job.intent)
+    tally.at = yield from begin(job.leg, job.intent, job.claim)
     try:
         refused = yield from _admitted(job, tally)
         if refused is not None:  # nothing was written: nothing to settle
-            return _tried(job, tally, refused, Reply())
+            return replace(_tried(job, tally, refused, Reply()), is_refused=True)
         fault = yield from _exchange(job, tally)
         if job.voice is not None and not job.held:
             fault = yield from _last_words(job, tally, job.voice, fault)
@@ -147,17 +152,21 @@ def _admitted(job: Try, tally: _Tally) -> Flow[Fault | None]:
     """The store's verdict on the Begin: None to go on, a Fault where a limit refused."""
     outcome = yield from wait(job.leg, min(tally.at + BEGIN_TIMEOUT, tally.deadline))
     match outcome:
-        case Began():
+        case Began(warnings=warnings):
+            tally.notes = warnings
             return None
         case Refused():
-            return Fault(code="rate_limited", message=outcome.why, retry_after=outcome.again)
+            tally.at = outcome.at
+            return Fault(code=outcome.code, message=outcome.why, retry_after=outcome.again, hint=outcome.hint)
         case Broken():
             why = outcome.why
         case _:
             why = "The ledger did not answer in time."
+    if job.claim is not None and job.claim.is_strict:
+        raise LedgerError(why, hint=("A hard budget is set, and without the ledger it cannot be kept.",))
     if job.ledger_required:
         raise LedgerError(why, hint=("Set [ledger] required = false to answer without a receipt.",))
-    tally.note = f"{why} This answer's cost is not recorded."
+    tally.notes = (f"{why} This answer's cost is not recorded.",)
     return None
 
 
@@ -402,5 +411,5 @@ def _tried(
         shown=tally.shown,
         voice=job.voice,
         held=job.held,
-        note=tally.note,
+        notes=tally.notes,
     )

@@ -65,7 +65,7 @@ def compose(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends, uptake: 
     if "no_reasoning_field" in amends.done:
         body = {name: value for name, value in body.items() if name not in _REASONING}
     body["stream"] = may_stream(ask.params, candidate.route)
-    if ask.max_cost_units is not None:
+    if plan.is_bound:
         body = _with_ceiling(body, candidate)
     held = False
     if candidate.route == "local":

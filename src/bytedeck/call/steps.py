@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from ..claims import Claim
 from ..errors import ByteError
 from ..types import Delta, Intent, Request, Settlement
 
@@ -26,6 +27,8 @@ class Begin(Struct, frozen=True):
 
     leg: int
     intent: Intent
+    claim: Claim | None = None
+    """What it takes from limits and budgets; None: nothing limits it."""
 
 
 class Start(Struct, frozen=True):
@@ -82,15 +85,20 @@ Command: TypeAlias = Begin | Start | Mark | Wait | Speak | Emit | Settle
 class Began(Struct, frozen=True):
     leg: int
     at: float
+    warnings: tuple[str, ...] = ()
+    """Of budgets that are nearly spent."""
 
 
 class Refused(Struct, frozen=True):
-    """A limit said no. Nothing was written, so there is nothing to settle."""
+    """A limit or a budget said no. Nothing was taken or written, so there is nothing to settle."""
 
     leg: int
     at: float
+    code: Literal["over_limit", "over_burst", "over_budget", "budget_held"]
     why: str
-    again: float | None
+    again: float | None = None
+    """Seconds after which it may go; None: nobody knows, or it may not."""
+    hint: tuple[str, ...] = ()
 
 
 class Opened(Struct, frozen=True):
@@ -162,8 +170,8 @@ class Lost(Abandoned):
     outcome = "lost_race"
 
 
-def begin(leg: int, intent: Intent) -> Flow[float]:
-    return _time((yield Begin(leg, intent)))
+def begin(leg: int, intent: Intent, claim: Claim | None = None) -> Flow[float]:
+    return _time((yield Begin(leg, intent, claim)))
 
 
 def start(leg: int, request: Request) -> Flow[float]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from ..claims import MOST_UNITS
 from ..money import to_units
 from ..types import Usage
 from .shapes import drawn, read_exact
@@ -118,4 +119,4 @@ def _money(value: object) -> tuple[int | None, str]:
         units = to_units(value)
     except ValueError:
         return None, ""
-    return (units, str(value)) if units >= 0 else (None, "")
+    return (units, str(value)) if 0 <= units <= MOST_UNITS else (None, "")

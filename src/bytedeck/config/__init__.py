@@ -4,6 +4,7 @@
 The order is environment, then the user's file, then what ships; nothing is ever half-loaded.
 """
 
+from .edit import set_budget
 from .names import fold, nearest, stands_for
 from .secret import Secret, key_path, remove_key, save_key
 from .settings import SETTINGS, Setting, shown
@@ -24,6 +25,7 @@ __all__ = [
     "nearest",
     "remove_key",
     "save_key",
+    "set_budget",
     "shipped_models",
     "shipped_tasks",
     "shown",

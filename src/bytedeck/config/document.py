@@ -73,16 +73,15 @@ class Document:
         """The error for a key that means nothing here, with the nearest ones that do."""
         known = tuple(known)
         near = nearest(path[-1], known)
-        dotted = _dotted(path)
         return ConfigError(
-            f"{self.place(path)}: unknown setting `{dotted}`"
+            f"{self.place(path)}: unknown setting `{dotted(path)}`"
             + (f"; did you mean `{near[0]}`?" if near else "."),
             hint=(f"Known here: {', '.join(sorted(known))}.",) if known else (),
         )
 
     def wrong(self, path: Sequence[str], expected: str) -> ConfigError:
         """The error for a value that cannot be: `expected` goes on the sentence after the path."""
-        return ConfigError(f"{self.place(path)}: `{_dotted(path)}`: {expected}.")
+        return ConfigError(f"{self.place(path)}: `{dotted(path)}`: {expected}.")
 
     def place(self, path: Sequence[str]) -> str:
         """`/home/ada/.local/share/bytedeck/config.toml, line 12`."""
@@ -97,14 +96,23 @@ def read(path: Path, *, required: bool) -> Document:
 
     Raises ConfigError for a missing required file, one that cannot be read, and one that is not UTF-8 TOML.
     """
+    return parsed(path, content(path, required=required))
+
+
+def content(path: Path, *, required: bool) -> bytes:
+    """The file as it is; nothing where it may be missing and is. Raises ConfigError as `read` does."""
     try:
-        raw = path.read_bytes()
+        return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as exc:
         if not required:
-            return Document(path, "")
+            return b""
         raise ConfigError(f"There is no file {path}.", hint=("BYTE_CONFIG names it.",)) from exc
     except OSError as exc:
         raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
+
+
+def parsed(path: Path, raw: bytes) -> Document:
+    """A file's content as a Document. Raises ConfigError for what is not UTF-8 TOML."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -142,7 +150,7 @@ def _friendly(said: str) -> str:
     return re.sub(r"`(\w+)`", lambda word: _WORDS.get(word[1], word[1]), said[:1].lower() + said[1:])
 
 
-def _dotted(path: Sequence[str]) -> str:
+def dotted(path: Sequence[str]) -> str:
     """A path as TOML writes it, with quotes where a key needs them."""
     text = ""
     for step in path:

@@ -1,4 +1,4 @@
-"""In which line of a TOML text a key stands, so that an error can say so.
+"""Where in a TOML text a key, a table and a value stand, so that an error can say so and one line can be changed.
 
 tomllib keeps no positions. This walks over a text that tomllib has accepted already; keys inside
 an inline table are told as the line where that table begins.
@@ -8,8 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 Path = tuple[str, ...]
+
+
+class Place(NamedTuple):
+    """A key with its value, or the header of a table."""
+
+    path: Path
+    start: int
+    """Where its key or its bracket begins."""
+    value: int | None
+    """Where the value begins; None for a header."""
+    end: int
+    """Just after the value or the header; a comment may follow."""
+
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
@@ -19,18 +33,19 @@ _LONG_LITERAL = re.compile(r"'''.*?'{3,5}", re.DOTALL)
 _BASIC = re.compile(r'"(?:\\.|[^"\\])*"')
 _LITERAL = re.compile(r"'[^']*'")
 _STRINGS = (_LONG_BASIC, _LONG_LITERAL, _BASIC, _LITERAL)
-# What may stand between the strings, brackets, comments and the end of a value: numbers, dates, words.
-_PLAIN = re.compile(r"[^\"'\[\]{}#\n]+")
+# What may stand between the strings, brackets, commas, comments and the end of a value: numbers, dates, words.
+_PLAIN = re.compile(r"[^\"'\[\]{}#,\n]+")
+_DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def line_of(text: str, path: Path) -> int | None:
     """The line (from 1) of the key, or of the nearest table above it that the text names; None if none is."""
     best, found = 0, None
-    for key, offset in _keys(text):
-        depth = _common(key, path)
+    for place in places(text):
+        depth = _common(place.path, path)
         # A name in the text counts where it stands above the key sought, or (in a longer header) below it.
-        if depth > best and depth in (len(key), len(path)):
-            best, found = depth, offset
+        if depth > best and depth in (len(place.path), len(path)):
+            best, found = depth, place.start
     return None if found is None else text.count("\n", 0, found) + 1
 
 
@@ -43,21 +58,38 @@ def _common(key: Path, path: Path) -> int:
     return depth
 
 
-def _keys(text: str) -> Iterator[tuple[Path, int]]:
-    """Each table header and each key of the text with its whole path and its offset."""
+def places(text: str) -> Iterator[Place]:
+    """Each table header and each key of the text, with its whole path."""
     table: Path = ()
     at = 0
     while (at := _after(_BLANK, text, at)) < len(text):
         start = at
         if text[at] == "[":
-            double = text.startswith("[[", at)
-            table, at = _key(text, at + (2 if double else 1))
-            yield table, start
-            at = _after(_SPACE, text, at) + (2 if double else 1)
+            width = 2 if text.startswith("[[", at) else 1
+            table, at = _key(text, at + width)
+            at = _after(_SPACE, text, at) + width
+            yield Place(table, start, None, at)
         else:
-            key, at = _key(text, at)
-            yield (*table, *key), start
-            at = _value_end(text, _after(_SPACE, text, at) + 1)
+            found = _entry(text, at, "#\n")
+            at = found.end
+            yield found._replace(path=(*table, *found.path))
+
+
+def inside(text: str, at: int) -> Iterator[Place]:
+    """Each key of the inline table that begins there; paths begin at that table."""
+    while text[at := _after(_BLANK, text, at + 1)] != "}":
+        found = _entry(text, at, ",}")
+        at = _after(_BLANK, text, found.end)
+        yield found
+        if text[at] == "}":
+            return
+
+
+def _entry(text: str, start: int, ends: str) -> Place:
+    """A key and its value, which one of these signs ends."""
+    path, at = _key(text, start)
+    value = _after(_SPACE, text, _after(_SPACE, text, at) + 1)
+    return Place(path, start, value, _value_end(text, value, ends))
 
 
 def _key(text: str, at: int) -> tuple[Path, int]:
@@ -90,23 +122,25 @@ def _unescaped(quoted: str) -> str:
     return str(tomllib.loads(f"key = {quoted}")["key"]) if "\\" in quoted else quoted[1:-1]
 
 
-def _value_end(text: str, at: int) -> int:
-    """Where the value that begins here ends: at the end of its line, outside of brackets and strings."""
+def _value_end(text: str, at: int, ends: str) -> int:
+    """Where the value that begins here ends: before one of these signs, outside of brackets and strings."""
     depth = 0
     while at < len(text):
         sign = text[at]
+        if not depth and sign in ends:
+            break
         if sign in "\"'":
             at = next(found.end() for one in _STRINGS if (found := one.match(text, at)))
         elif sign == "#":
             end = text.find("\n", at)
             at = len(text) if end < 0 else end
-        elif sign == "\n" and not depth:
-            return at
-        elif sign in "[]{}\n":
-            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(sign, 0)
+        elif sign in "[]{},\n":
+            depth += _DEPTH.get(sign, 0)
             at += 1
         else:
             at = _after(_PLAIN, text, at)
+    while text[at - 1] in " \t\r":
+        at -= 1
     return at
 
 

@@ -1,4 +1,7 @@
-"""How names are compared, and which known ones look most like one that is not known."""
+"""How names are compared, and which known ones look most like one that is not known.
+
+A key's label, too, may be written in two ways.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,21 @@ import re
 from collections.abc import Iterable, Mapping
 
 _JOINTS = re.compile(r"[\s_.-]+")
+_LABEL = re.compile(r"(?:…|\.\.\.)(.{4})?", re.DOTALL)
 
 
 def fold(name: str) -> str:
     """A name as it is compared: `multiAgent`, `multi-agent` and `Multi_Agent` are one."""
     return _JOINTS.sub("", name).casefold()
+
+
+def key_label(written: str) -> str:
+    """A key's label as the ledger's rows have it, `…6789`; "" for what no key is called.
+
+    Three dots are easier to type than the sign. Where a key is too short to show some of it, its label is the sign alone.
+    """
+    found = _LABEL.fullmatch(written)
+    return f"…{found[1] or ''}" if found else ""
 
 
 def stands_for(name: str, *tables: Mapping[str, str]) -> str:

@@ -5,13 +5,13 @@ The value leaves only through `reveal()`. No message of this module ever holds i
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import ConfigError
+from .files import replace
 
 _STARS = "********"
 _ENTRY = "openrouter"
@@ -95,7 +95,7 @@ def save_key(home: Path, key: str) -> Path:
     escaped = cleaned.replace("\\", "\\\\").replace('"', '\\"')
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(path, f'{_ENTRY} = "{escaped}"\n'.encode())
+        replace(path, f'{_ENTRY} = "{escaped}"\n'.encode())
     except OSError as exc:
         raise ConfigError(
             f"The key cannot be written to {path}: {exc.strerror or exc}.",
@@ -113,24 +113,6 @@ def remove_key(home: Path) -> bool:
     except OSError as exc:
         raise ConfigError(f"The key cannot be removed from {key_path(home)}: {exc.strerror or exc}.") from exc
     return True
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """The old file or the new one, never a half, and never readable by others in between."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        scratch.unlink()
-    try:
-        handle = os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            scratch.unlink()
-        raise
 
 
 def open_to_others(path: Path) -> bool:

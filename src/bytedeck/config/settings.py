@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from .limits import settings
 from .shape import Config
 
 
@@ -65,8 +66,25 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("policy.stream_tools", (), "false",
             "Whether tool calls are shown while they are written; a break in one cannot be hidden then.",
             "policy.stream_tools"),
+    Setting("limits.per_model", (), "none",
+            "Requests to each model, for every model by itself: `10/minute`, or a second, an hour, a day.", "rules"),
+    Setting("limits.requests", (), "none", "All requests together.", "rules"),
+    Setting("limits.tokens", (), "none", "The tokens of all prompts and answers together.", "rules"),
+    Setting("limits.wait", (), "60",
+            "Seconds that a request waits for a limit, or for money that running requests hold, before it is refused; 0 refuses at once.",
+            "limit_wait"),
+    Setting("limits.models.<pattern>.<which>", (), "as in limits.per_model",
+            "`requests` or `tokens` of one model, or of each that fits a pattern such as author/*."),
+    Setting("budget.daily", ("BYTE_DAILY_BUDGET",), "none",
+            'USD that may be spent in a day, in quotes: "5"; "5 soft" only warns. In the variable `off` lifts it.', "rules"),
+    Setting("budget.weekly", (), "none", "The same for a week, from Monday.", "rules"),
+    Setting("budget.monthly", (), "none", "The same for a month.", "rules"),
+    Setting("budget.total", (), "none", "The same for all that the ledger knows.", "rules"),
+    Setting("budget.warn_percent", (), "80", "How much of a budget may be spent before it is told, 1 to 100."),
     Setting("keys.<label>.policy.<which>", (), "as in policy",
             "What the requests of one key do differently; the label is the one of `byte usage --by key`."),
+    Setting("keys.<label>.limits.<which>", (), "none", "`requests` or `tokens` of one key."),
+    Setting("keys.<label>.budget.<which>", (), "none", "A budget of one key, and its warn_percent."),
     Setting("aliases.<name>", (), "", "A short name of yours for a model id."),
     Setting("tasks.<name>.models", (), "as shipped", "Ids or aliases, first choice first. A new task needs it."),
     Setting("tasks.<name>.light", (), "as shipped", "The model for short and simple prompts of `auto`."),
@@ -79,6 +97,8 @@ SETTINGS: tuple[Setting, ...] = (
             "A request field that is sent where the caller leaves it out."),
     Setting("tasks.<name>.timeouts.<which>", (), "as in timeouts", "A bound of this task's own."),
     Setting("tasks.<name>.policy.<which>", (), "as in policy", "What this task does differently."),
+    Setting("tasks.<name>.limits.<which>", (), "none", "`requests` or `tokens` of one task."),
+    Setting("tasks.<name>.budget.<which>", (), "none", "A budget of one task, and its warn_percent."),
 )  # fmt: skip
 
 _PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^@]*(?=@)")
@@ -86,14 +106,20 @@ _PASSWORD = re.compile(r"(?<=://)([^/@:]*):[^@]*(?=@)")
 
 def shown(config: Config) -> list[tuple[str, str, str]]:
     """Each setting's name, value and source as a person may read them: keys and passwords are stars."""
+    ruled = dict(settings(config.rules))
     rows = []
     for row in SETTINGS:
         if row.field:
-            value: object = config
-            for part in row.field.split("."):
-                value = getattr(value, part)
+            value = ruled.pop(row.name, None) if row.field == "rules" else _value(config, row.field)
             rows.append((row.key, _text(value), config.where[row.key]))
-    return rows
+    return rows + [(name, text, config.where[name]) for name, text in ruled.items()]
+
+
+def _value(config: Config, field: str) -> object:
+    value: object = config
+    for part in field.split("."):
+        value = getattr(value, part)
+    return value
 
 
 def _text(value: object) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from ..claims import Rules
 from ..types import Model, Policy, Timeouts
 from .secret import Secret
 
@@ -74,6 +75,10 @@ class Config(Struct, frozen=True, kw_only=True):
     """Whole: every field is said."""
     key_policies: Mapping[str, Policy]
     """By the key's label in the ledger: what requests of this key do differently."""
+    rules: Rules = Rules()
+    """All limits and budgets."""
+    limit_wait: float = 60.0
+    """Seconds that an attempt waits for a limit, or for money that running ones hold, before it is refused; 0: none."""
     retries: int
     """How often one model is asked again at most, whatever the failure."""
     fallback_models: tuple[str, ...]

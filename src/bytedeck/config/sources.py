@@ -11,10 +11,12 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ..claims import Rules
 from ..errors import ConfigError
 from ..types import Model, Policy, Timeouts
 from .document import Document, read
-from .names import nearest, stands_for
+from .limits import PERIODS, WAIT, BudgetTable, LimitsTable, rules, whence, with_daily
+from .names import key_label, nearest, stands_for
 from .secret import Secret, clean_key, key_path, open_to_others
 from .shape import Auto, Config, Successor
 from .tables import Seconds, TaskTable, Text, registry
@@ -45,6 +47,8 @@ class _KeyTable(Struct, frozen=True, forbid_unknown_fields=True):
     """`[keys.<label>]`."""
 
     policy: Policy = Policy()
+    limits: dict[str, Any] = {}
+    budget: dict[str, Any] = {}
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +58,8 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     timeouts: Seconds = Seconds()
     ledger: _Ledger = _Ledger()
     policy: Policy = Policy()
+    limits: LimitsTable = LimitsTable()
+    budget: BudgetTable = BudgetTable()
     keys: dict[str, Any] = {}
     retries: Annotated[int, Meta(ge=0, le=10)] | UnsetType = UNSET
     fallback_models: list[Text] | UnsetType = UNSET
@@ -191,9 +197,11 @@ def load(env: Mapping[str, str] | None = None) -> Config:
         timeouts=timeouts,
         policy=_policy(sources, file),
         key_policies={
-            label: document.convert(table, _KeyTable, "keys", label).policy
+            key_label(label) or label: document.convert(table, _KeyTable, "keys", label).policy
             for label, table in file.keys.items()
         },
+        rules=_rules(sources, file, tuple(tasks)),
+        limit_wait=sources.value("limits.wait", file.limits.wait, WAIT),
         retries=sources.value("retries", file.retries, DEFAULT_RETRIES),
         fallback_models=tuple(sources.value("fallback_models", file.fallback_models, [])),
         ledger_required=sources.value("ledger.required", file.ledger.required, False),
@@ -221,6 +229,22 @@ def _policy(sources: _Sources, file: _File) -> Policy:
         said = getattr(file.policy, name)
         sources.value(f"policy.{name}", UNSET if said is None else said, None)
     return file.policy.over(DEFAULT_POLICY)
+
+
+def _rules(sources: _Sources, file: _File, tasks: tuple[str, ...]) -> Rules:
+    """All limits and budgets of the file; the environment may set the daily budget, or lift it."""
+    found = rules(sources.document, tasks)
+    sources.where.update({f"limits.{name}": "default" for name in ("requests", "tokens", "per_model")})
+    sources.where.update({f"budget.{name}": "default" for name in PERIODS})
+    sources.where.update(whence(sources.document, tasks))
+    said = sources.variable("BYTE_DAILY_BUDGET")
+    if said is None:
+        return found
+    sources.where["budget.daily"] = said[0]
+    try:
+        return with_daily(found, said[1], file.budget)
+    except ValueError as exc:
+        raise ConfigError(f"{said[0]}: `budget.daily`: {exc}; or off.") from exc
 
 
 def _key(sources: _Sources) -> Secret | None:

@@ -6,7 +6,7 @@ A field that a table does not name is UNSET, so that what lies below shows throu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -55,6 +55,9 @@ class TaskTable(Struct, frozen=True, forbid_unknown_fields=True):
     params: dict[str, Any] | UnsetType = UNSET
     timeouts: Seconds | UnsetType = UNSET
     policy: Policy | UnsetType = UNSET
+    limits: dict[str, Any] | UnsetType = UNSET
+    budget: dict[str, Any] | UnsetType = UNSET
+    """These two are read by `limits.rules`, and stand in `Config.rules`, not in the task."""
     version: _Whole | UnsetType = UNSET
 
     def over(self, below: TaskTable) -> TaskTable:
@@ -71,6 +74,8 @@ class TaskTable(Struct, frozen=True, forbid_unknown_fields=True):
     def task(self, name: str, timeouts: Timeouts) -> Task:
         """The task itself. `models` has to be set."""
         fields = _set(self)
+        fields.pop("limits", None)
+        fields.pop("budget", None)
         for key in ("models", "aliases", "keywords"):
             fields[key] = tuple(fields.get(key, ()))
         fields["timeouts"] = self.timeouts.over(timeouts) if self.timeouts is not UNSET else timeouts
@@ -114,7 +119,7 @@ def registry(
         table = _table(document, written, value)
         name = _name(document, written, tables)
         if name not in tables:
-            _check_new(document, written, table)
+            _check_new(document, written, table, tables)
         tables[name] = table.over(tables.get(name, base))
         where[name] = document.place(("tasks", written))
     tasks = {name: table.task(name, timeouts) for name, table in tables.items()}
@@ -163,9 +168,11 @@ def _name(document: Document, written: str, tables: Mapping[str, TaskTable]) -> 
     return written
 
 
-def _check_new(document: Document, name: str, table: TaskTable) -> None:
+def _check_new(document: Document, name: str, table: TaskTable, known: Iterable[str]) -> None:
     if table.models is UNSET:
-        raise document.wrong(("tasks", name), "a new task needs `models`")
+        near = nearest(name, known, 1)
+        guess = f"; did you mean `{near[0]}`?" if near else ""
+        raise document.wrong(("tasks", name), f"a new task needs `models`{guess}")
     if not (table.system or table.description):
         raise document.wrong(("tasks", name), "a new task needs `system` or `description`")
 

@@ -1,17 +1,17 @@
 """Whether an attempt may be dispatched: its worst case against what is left. Integer units throughout.
 
-A budget's account is what was spent in its period, and what is held for attempts that run. An attempt belongs to
-the period in which it was reserved.
+A budget's account is what was spent in its period, and what is held for attempts that run: always the sum of the
+ledger's own rows. An attempt belongs to the period in which it was begun.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from ..claims import MOST_UNITS, Budget, State
+from ..claims import MOST_UNITS, Account, Budget, State
 from ..errors import TABLE, BudgetExceeded
 from ..money import to_text
-from .period import day_of
+from .period import bounds
 
 _HINT = ("Allow more, ask for fewer max_tokens, or name a cheaper model.",)
 _PER = {"day": " a day", "week": " a week", "month": " a month", "total": " in all"}
@@ -39,39 +39,30 @@ def afford(bound: int | None, spent: int, worst: int | None, model: str) -> None
     raise BudgetExceeded(f"{TABLE[BudgetExceeded.code].sentence} {why}", hint=_HINT)
 
 
-def account(budget: Budget, now: int) -> str:
-    """Under which name a store keeps what is spent in the period that a moment lies in."""
-    return f"units/{budget.scope}/{budget.period}/{day_of(budget.period, now)}/{budget.of}"
+def account(budget: Budget, at: int) -> Account:
+    """The account of the period that a moment (microseconds since 1970) lies in."""
+    since, until = bounds(budget.period, at)
+    return Account(budget.scope, budget.of, budget.period, since, until)
 
 
-def reserve(budget: Budget, state: State, worst: int | None) -> tuple[State, Standing]:
-    """Hold an attempt's worst case, in units. A soft budget refuses nothing; what costs nothing always goes.
-
-    Raises ValueError for a negative worst case.
-    """
+def standing(budget: Budget, state: State, worst: int | None) -> Standing:
+    """Whether an attempt's worst case, in units, can be held. A soft budget refuses nothing; what costs nothing
+    always goes. Raises ValueError for a negative worst case."""
     spent, held = state
     if worst is not None and worst < 0:
         raise ValueError(f"a worst case is not negative: {worst}")
+    if not budget.hard:
+        return "granted"
     if worst is None or worst > MOST_UNITS:
-        return state, "unbounded" if budget.hard else "granted"
-    if worst == 0 or not budget.hard or spent + held + worst <= budget.units:
-        return (spent, held + worst), "granted"
-    return state, "later" if spent + worst <= budget.units else "over"
+        return "unbounded"
+    if worst == 0 or spent + held + worst <= budget.units:
+        return "granted"
+    return "later" if spent + worst <= budget.units else "over"
 
 
-def settle(state: State, held: int, cost: int | None) -> State:
-    """An attempt is over: what was held for it goes, what it cost is spent. None: not known, all of it is spent.
-
-    Raises ValueError for a negative cost.
-    """
-    spent, all_held = state
-    return spent + _cost(held if cost is None else cost), all_held - held
-
-
-def correct(state: State, counted: int, cost: int) -> State:
-    """What an attempt cost has become known, after `counted` was spent for it. Raises ValueError as `settle`."""
-    spent, held = state
-    return spent + _cost(cost) - counted, held
+def counted(cost: int | None, worst: int | None) -> int:
+    """The units that an attempt which has ended counts as spent: its worst case while its cost is not known."""
+    return (worst or 0) if cost is None else cost
 
 
 def warning(budget: Budget, state: State) -> str | None:
@@ -87,9 +78,3 @@ def phrase(budget: Budget) -> str:
     whose = "" if budget.scope == "all" else f" for the {budget.scope} {budget.of}"
     kind = "hard" if budget.hard else "soft"
     return f"the {kind} budget of ${to_text(budget.units)}{_PER[budget.period]}{whose}"
-
-
-def _cost(cost: int) -> int:
-    if cost < 0:
-        raise ValueError(f"a cost is not negative: {cost}")
-    return cost

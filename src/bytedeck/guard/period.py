@@ -1,4 +1,4 @@
-"""The periods of budgets, by the calendar in UTC: when the one began that a moment lies in, and when it ends."""
+"""The periods of budgets, by the calendar in UTC: the one that a moment lies in."""
 
 from __future__ import annotations
 
@@ -8,40 +8,34 @@ from functools import lru_cache
 from ..claims import SECOND, Period
 
 DAY = 86_400 * SECOND
+EVER = (0, 2**62)
+"""The bounds of `total`."""
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
-def day_of(period: Period, now: int) -> str:
-    """The first day of the period that a moment (microseconds since 1970) lies in, in ISO form; "" for `total`."""
-    return _name(period, now // DAY)
+def bounds(period: Period, at: int) -> tuple[int, int]:
+    """The first moment of the period that a moment lies in, and the first one after it; microseconds since 1970."""
+    return _bounds(period, at // DAY)
 
 
-def until_next(period: Period, now: int) -> int | None:
+def until_next(period: Period, at: int) -> int | None:
     """Microseconds until the next period begins; None for `total`."""
-    today = now // DAY
-    first = _first(period, today)
-    if first is None:
-        return None
-    # The first day of the period that lies a whole period further on.
-    longest = {"day": 1, "week": 7, "month": 31}[period]
-    following = _first(period, first + longest)
-    return None if following is None else following * DAY - now
+    return None if period == "total" else bounds(period, at)[1] - at
 
 
 @lru_cache(maxsize=16)
-def _name(period: Period, day: int) -> str:
-    first = _first(period, day)
-    return "" if first is None else date.fromordinal(_EPOCH + first).isoformat()
-
-
-def _first(period: Period, day: int) -> int | None:
-    """The first day of the period that a day lies in; both counted from 1970-01-01, a Thursday."""
+def _bounds(period: Period, day: int) -> tuple[int, int]:
+    """`day` is counted from 1970-01-01, a Thursday."""
     match period:
         case "day":
-            return day
+            first, after = day, day + 1
         case "week":
-            return day - (day + 3) % 7
+            first = day - (day + 3) % 7
+            after = first + 7
         case "month":
-            return day - date.fromordinal(_EPOCH + day).day + 1
+            first = day - date.fromordinal(_EPOCH + day).day + 1
+            # The 32nd day lies in the next month, wherever that begins.
+            after = first + 32 - date.fromordinal(_EPOCH + first + 31).day
         case _:
-            return None
+            return EVER
+    return first * DAY, after * DAY

@@ -5,25 +5,31 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from ..claims import Bucket, Claim, Rates, Rules, Scope
+from ..claims import Bucket, Budget, Claim, Rates, Rules, Scope
 from ..types import Intent
 
+_NONE = Rules()
 
-def claim(rules: Rules, intent: Intent, tokens: int, *, is_local: bool = False) -> Claim:
-    """What an attempt claims. `tokens`: what it may use, by estimate. What runs on this machine costs nothing."""
-    return Claim(
-        attempt=intent.attempt,
-        buckets=buckets(rules, intent.model, intent.key, intent.task),
-        budgets=()
-        if is_local
-        else tuple(
-            one
-            for one in rules.budgets
-            if one.of == {"all": "", "key": intent.key, "task": intent.task}.get(one.scope)
-        ),
-        tokens=tokens,
-        units=intent.worst_units,
-    )
+
+def claim(rules: Rules, intent: Intent, tokens: int, *, is_local: bool = False) -> Claim | None:
+    """What an attempt claims; None where nothing limits it. What runs on this machine costs nothing.
+
+    `tokens`: what it may use, by estimate.
+    """
+    if rules == _NONE:
+        return None
+    takes = buckets(rules, intent.model, intent.key, intent.task)
+    pays = () if is_local else budgets(rules, intent.key, intent.task)
+    if not takes and not pays:
+        return None
+    return Claim(buckets=takes, budgets=pays, tokens=tokens, units=intent.worst_units)
+
+
+@lru_cache(maxsize=256)
+def budgets(rules: Rules, key: str, task: str) -> tuple[Budget, ...]:
+    """The budgets that pay for a task's request with a key."""
+    whose = {"all": "", "key": key, "task": task}
+    return tuple(one for one in rules.budgets if one.of == whose.get(one.scope))
 
 
 @lru_cache(maxsize=256)

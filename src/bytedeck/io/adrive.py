@@ -108,7 +108,7 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
                 else:
                     loop.call_soon_threadsafe(tell, verdict)
 
-        self._store.begin(command.intent, done)
+        self._store.begin(command.intent, done, command.claim)
         return begun
 
     def _ready(self, command: Wait) -> Outcome | None:

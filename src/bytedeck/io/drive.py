@@ -27,12 +27,14 @@ from ..call.steps import (
     Opened,
     Outcome,
     Raised,
+    Refused,
     Settle,
     Speak,
     Start,
     Tick,
     Wait,
 )
+from ..claims import GRANTED, SECOND, Denied, Granted, Later
 from ..errors import ByteError
 from ..types import Delta, Request
 from .store import Receiver, Verdict
@@ -233,7 +235,7 @@ class _Helper:
             if not self._is_busy:
                 return True
         if self._leg.line is None:
-            self._leg.begun.put(None)  # wakes it, whatever the store will say
+            self._leg.begun.put(GRANTED)  # wakes it, whatever the store will say
         else:
             self._leg.line.kill()
         return False
@@ -301,7 +303,7 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
 
     def _begin(self, command: Begin) -> SimpleQueue[Verdict]:
         begun: SimpleQueue[Verdict] = SimpleQueue()
-        self._store.begin(command.intent, begun.put)
+        self._store.begin(command.intent, begun.put, command.claim)
         return begun
 
     def _wait(self, command: Wait) -> Outcome:
@@ -372,4 +374,13 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
 
 def judged(leg: int, at: float, verdict: Verdict) -> Outcome:
     """The store's verdict on a Begin."""
-    return Began(leg, at) if verdict is None else Broken(leg, at, "begin", str(verdict))
+    if isinstance(verdict, Granted):
+        return Began(leg, at, verdict.warnings)
+    if isinstance(verdict, Later):
+        if not verdict.wait:
+            return Refused(leg, at, "budget_held", verdict.why)
+        return Refused(leg, at, "over_limit", verdict.why, verdict.wait / SECOND)
+    if isinstance(verdict, Denied):
+        again = None if verdict.again is None else verdict.again / SECOND
+        return Refused(leg, at, verdict.code, verdict.why, again, verdict.hint)
+    return Broken(leg, at, "begin", str(verdict))

@@ -22,7 +22,7 @@ from ..ledger.entry import Awaiting, Reconciliation
 from ..ledger.lookup import missing, pause
 from ..ledger.report import Reconciled
 from ..types import Fault, Usage
-from .memory import now
+from .clock import wall
 from .openrouter import ask
 from .wire import Late, WireError
 
@@ -78,7 +78,7 @@ class Lookup:
         desk: Desk,
         look: Look,
         sleep: Callable[[float], object],
-        clock: Callable[[], int] = now,
+        clock: Callable[[], int] = wall,
         is_left: Callable[[], bool] = lambda: False,
     ) -> None:
         """`clock`: microseconds since 1970; `is_left`: whether nobody waits for the outcome any more."""

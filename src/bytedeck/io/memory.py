@@ -6,31 +6,41 @@ Keeps every row for as long as the process lives; the same answers as SQLite, by
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from ..call.health import LESSONS
+from ..claims import GRANTED, NEW, Account, Bucket, Budget, Claim, Granted, Hold, State
 from ..errors import LedgerError
+from ..guard import admission, budget
 from ..health import Learnt, Seen
-from ..ledger.entry import Awaiting, Opened, Reconciliation, Row, cost_problem, instant, join
+from ..ledger.entry import (
+    Awaiting,
+    Opened,
+    Reconciliation,
+    Row,
+    cost_problem,
+    instant,
+    join,
+    spend_units,
+    used_tokens,
+)
 from ..ledger.report import By, Report, Tally, Verification, build, day_text, grouping
 from ..types import Intent, Settlement
-from .store import MOST_RECENT, Cursor, Recent, Verdict
-
-
-def now() -> int:
-    """Microseconds since 1970."""
-    return time.time_ns() // 1000
+from . import clock as clocks
+from .store import MOST_RECENT, Cursor, Recent, Standing, Verdict
 
 
 class MemoryStore:
     """See `Store`. Every row is written at once, on the caller's thread."""
 
-    def __init__(self, clock: Callable[[], int] = now) -> None:
+    def __init__(
+        self, clock: Callable[[], int] = clocks.wall, steady: Callable[[], int] = clocks.steady
+    ) -> None:
         self.location = "memory"
         self.lost: list[str] = []
         self._clock = clock
+        self._steady = steady
         self._lock = threading.Lock()
         self._intents: dict[str, tuple[Intent, int]] = {}
         self._names: list[str] = []
@@ -39,14 +49,70 @@ class MemoryStore:
         self._opened: dict[str, Opened] = {}
         self._settled: dict[str, tuple[Settlement, int]] = {}
         self._reconciled: dict[str, tuple[Reconciliation, int]] = {}
+        self._buckets: dict[str, State] = {}
+        self._accounts: dict[Account, State] = {}
+        """Those that a budget has asked for. Each is the sum of its rows."""
+        self._holds: dict[str, tuple[Hold, ...]] = {}
 
-    def begin(self, intent: Intent, done: Callable[[Verdict], None]) -> None:
+    def begin(self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None = None) -> None:
         with self._lock:
-            at = self._clock()
-            fresh = self._intents.setdefault(intent.attempt, (intent, at))[0] is intent
-            if fresh:
-                self._names.append(intent.attempt)
-        done(None if fresh else LedgerError(f"The attempt {intent.attempt} is in the ledger already."))
+            verdict = self._begin(intent, claim, self._clock())
+        done(verdict)
+
+    def _begin(self, intent: Intent, claim: Claim | None, at: int) -> Verdict:
+        if intent.attempt in self._intents:
+            return LedgerError(f"The attempt {intent.attempt} is in the ledger already.")
+        verdict = GRANTED if claim is None else self._take(intent.attempt, claim, at)
+        if isinstance(verdict, Granted):
+            self._intents[intent.attempt] = intent, at
+            self._names.append(intent.attempt)
+            self._count(intent, at, held=intent.worst_units or 0)
+        return verdict
+
+    def _take(self, attempt: str, claim: Claim, at: int) -> Verdict:
+        found = self._standing(claim.buckets, claim.budgets, at)
+        decision = admission.decide(claim, found.levels, found.accounts, steady=found.steady, wall=found.wall)
+        for bucket, level in zip(claim.buckets, decision.levels, strict=False):
+            self._buckets[bucket.name] = level
+        if decision.holds:
+            self._holds[attempt] = decision.holds
+        return decision.verdict
+
+    def _standing(self, buckets: Sequence[Bucket], budgets: Sequence[Budget], at: int) -> Standing:
+        return Standing(
+            tuple(self._buckets.get(bucket.name, NEW) for bucket in buckets),
+            tuple(self._account(budget.account(one, at)) for one in budgets),
+            self._steady(),
+            at,
+        )
+
+    def _account(self, account: Account) -> State:
+        """How an account stands; one that nobody has asked for yet begins as the sum of the rows it covers."""
+        if account not in self._accounts:
+            spent = held = 0
+            for name in self._names:
+                intent, at = self._intents[name]
+                if not _covers(account, intent, at):
+                    continue
+                if name in self._settled:
+                    spent += self._counted(name)
+                else:
+                    held += intent.worst_units or 0
+            self._accounts[account] = spent, held
+        return self._accounts[account]
+
+    def _counted(self, attempt: str) -> int:
+        """What a settled attempt counts as spent."""
+        settlement, _ = self._settled[attempt]
+        found = self._reconciled.get(attempt)
+        told = settlement if found is None or found[0].cost_units is None else found[0]
+        spend = spend_units(told.cost_units, told.usage)
+        return budget.counted(spend, self._intents[attempt][0].worst_units)
+
+    def _count(self, intent: Intent, at: int, *, spent: int = 0, held: int = 0) -> None:
+        for account, (old_spent, old_held) in self._accounts.items():
+            if _covers(account, intent, at):
+                self._accounts[account] = old_spent + spent, old_held + held
 
     def mark(self, attempt: str, generation_id: str) -> None:
         with self._lock:
@@ -59,13 +125,29 @@ class MemoryStore:
                 return
             at = self._clock()
             self._settled[settlement.attempt] = settlement, at
+            intent, begun = self._intents[settlement.attempt]
+            self._count(
+                intent, begun, spent=self._counted(settlement.attempt), held=-(intent.worst_units or 0)
+            )
+            self._give_back(settlement)
             if settlement.outcome in LESSONS:
                 self._learnt[self._intents[settlement.attempt][0].model, settlement.outcome] = at
 
     def reconcile(self, found: Reconciliation) -> None:
         with self._lock:
-            if found.attempt in self._settled:
-                self._reconciled.setdefault(found.attempt, (found, self._clock()))
+            if found.attempt not in self._settled or found.attempt in self._reconciled:
+                return
+            before = self._counted(found.attempt)
+            self._reconciled[found.attempt] = found, self._clock()
+            self._count(*self._intents[found.attempt], spent=self._counted(found.attempt) - before)
+
+    def _give_back(self, settlement: Settlement) -> None:
+        holds = self._holds.pop(settlement.attempt, ())
+        self._buckets |= admission.settle(self._buckets, holds, used_tokens(settlement), self._steady())
+
+    def standing(self, buckets: Sequence[Bucket], budgets: Sequence[Budget]) -> Standing:
+        with self._lock:
+            return self._standing(buckets, budgets, self._clock())
 
     def flush(self, timeout: float = 5.0) -> None:
         pass  # nothing is ever pending
@@ -177,6 +259,11 @@ class MemoryStore:
             intents = [self._intents[name] for name in self._names]
         joined = (join(*begun, "", *rest) for begun, rest in zip(intents, marks, strict=True))
         return [row for row in joined if since is None or row.at >= since]
+
+
+def _covers(account: Account, intent: Intent, at: int) -> bool:
+    whose = {"all": "", "key": intent.key, "task": intent.task}
+    return account.since <= at < account.until and whose.get(account.scope) == account.of
 
 
 def _day(row: Row) -> int:

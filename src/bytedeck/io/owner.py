@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import secrets
+from functools import cache
 from hashlib import sha256
 from typing import Literal
+
+from .clock import steady, wall
 
 LEASE = 86_400_000_000
 """Microseconds after which an attempt of a process that cannot be looked at counts as dead. No request takes a day."""
@@ -85,8 +88,22 @@ def _start_token(pid: int) -> str | None:
 def _place() -> str:
     """Where process ids are counted: the boot of a kernel, and the namespace of its process ids."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            where = f"{file.read().strip()} {os.stat('/proc/self/ns/pid').st_ino}"
+        where = f"{_boot_id()} {os.stat('/proc/self/ns/pid').st_ino}"
     except OSError:
         where = os.uname().nodename
     return sha256(where.encode()).hexdigest()[:8]
+
+
+@cache
+def boot() -> str:
+    """Which run of this machine it is: another one after each start. Where the system does not tell, to the minute
+    when it was started."""
+    try:
+        return _boot_id()
+    except OSError:
+        return str((wall() - steady()) // 60_000_000)
+
+
+def _boot_id() -> str:
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()

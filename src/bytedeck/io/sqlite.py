@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
+from ..claims import Bucket, Budget, Claim
 from ..ledger.entry import Awaiting, Opened, Reconciliation, Row, Swept
 from ..ledger.report import By, Report, Verification, grouping
 from ..types import Intent, Settlement
-from .memory import now
-from .store import Cursor, Recent, Verdict
+from .clock import steady, wall
+from .store import Cursor, Recent, Standing, Verdict
 from .sweep import Sweeper
 from .writer import Job, Sink, Writer
 
@@ -25,19 +26,26 @@ _WORTH_IT = 1000
 class SqliteStore:
     """See `Store`. Safe to use from any thread, and after a fork."""
 
-    def __init__(self, path: str, clock: Callable[[], int] = now, busy_timeout: float = 5.0) -> None:
+    def __init__(
+        self,
+        path: str,
+        clock: Callable[[], int] = wall,
+        busy_timeout: float = 5.0,
+        steady: Callable[[], int] = steady,
+    ) -> None:
         self.location = path
         self.lost: list[str] = []
         self._clock = clock
         self._busy_timeout = busy_timeout
-        self._writer = Writer(lambda: _file(path, busy_timeout), self.lost)
+        self._steady = steady
+        self._writer = Writer(lambda: _file(path, busy_timeout, steady), self.lost)
         # Once nobody holds the store, the thread ends after what was handed over.
         weakref.finalize(self, self._writer.stop).atexit = False
         self._sweeper = Sweeper(weakref.WeakMethod(self.sweep))
 
-    def begin(self, intent: Intent, done: Callable[[Verdict], None]) -> None:
+    def begin(self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None = None) -> None:
         at = self._clock()
-        self._writer.write(Job(intent, at, done))
+        self._writer.write(Job(intent, at, done, claim))
         self._sweeper.look(at)
 
     def mark(self, attempt: str, generation_id: str) -> None:
@@ -67,6 +75,13 @@ class SqliteStore:
     def close(self) -> None:
         self._sweeper.close()
         self._writer.close()
+
+    def standing(self, buckets: Sequence[Bucket], budgets: Sequence[Budget]) -> Standing:
+        from . import sqlite_read
+
+        self.flush()
+        at, steady = self._clock(), self._steady
+        return sqlite_read.standing(self.location, self._busy_timeout, buckets, budgets, at, steady)
 
     def usage(self, by: By = "task", since: datetime | None = None) -> Report:
         from . import sqlite_read
@@ -107,7 +122,7 @@ class SqliteStore:
         return sqlite_read.recent(self.location, since, after)
 
 
-def _file(path: str, busy_timeout: float) -> Sink:
+def _file(path: str, busy_timeout: float, steady: Callable[[], int]) -> Sink:
     from .sqlite_file import SqliteFile  # brings sqlite3: not before the first row
 
-    return SqliteFile(path, busy_timeout)
+    return SqliteFile(path, busy_timeout, steady)

@@ -12,13 +12,16 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from ..claims import Claim, Granted
 from ..errors import LedgerError
-from ..ledger.entry import Opened
+from ..ledger.entry import Opened, used_tokens
 from ..types import Settlement
-from . import sql
+from . import clock, sql
 from .owner import this_owner
+from .sqlite_claims import SqliteClaims
 from .sqlite_rows import INSERTS
-from .writer import Job
+from .store import Verdict
+from .writer import Job, Verdicts
 
 # `application_id` of the file's header ("Byte"): tells our file from somebody else's database.
 APPLICATION_ID = 0x42797465
@@ -61,10 +64,14 @@ _ANOTHER_PLACE = "BYTE_DATABASE_URL=sqlite:///another/path keeps the ledger else
 class SqliteFile:
     """One connection for writing, opened at the first write. One caller at a time."""
 
-    def __init__(self, path: str, busy_timeout: float = BUSY_TIMEOUT) -> None:
+    def __init__(
+        self, path: str, busy_timeout: float = BUSY_TIMEOUT, steady: Callable[[], int] = clock.steady
+    ) -> None:
         self._path = path
         self._busy_timeout = busy_timeout
+        self._steady = steady
         self._connection: sqlite3.Connection | None = None
+        self._claims: SqliteClaims | None = None
         self._file = (0, 0)
         self._looked = 0
         self._owner = ""
@@ -72,33 +79,32 @@ class SqliteFile:
         self._commits = 0
         """Since the log was last copied into the file."""
 
-    def write(self, jobs: list[Job]) -> None:
+    def write(self, jobs: list[Job]) -> Verdicts:
         """Make the rows durable, all or none. Raises sqlite3.Error, OSError, OverflowError."""
         connection = self._connection
         if connection is None or self._moved(jobs):
             connection = self._open()
         try:
             _patiently(lambda: connection.execute("begin immediate"), self._busy_timeout)
-            self._insert_all(connection, jobs)
+            return self._insert_all(connection, jobs)
         except BaseException as exc:
             self._recover(connection, exc)
             raise
 
-    def write_at_once(self, jobs: list[Job]) -> bool:
+    def write_at_once(self, jobs: list[Job]) -> Verdicts | None:
         """As `write`, but neither opens the file, nor waits for a lock, nor raises an Exception."""
         connection = self._connection
         if connection is None or self._moved(jobs):
-            return False
+            return None
         try:
-            if len(jobs) > 1:
+            if len(jobs) > 1 or jobs[0].claim is not None:
                 connection.execute("begin immediate")
-            self._insert_all(connection, jobs)
+            return self._insert_all(connection, jobs)
         except BaseException as exc:
             self._roll_back(connection)
             if isinstance(exc, Exception):  # `write` will meet it again, and tell
-                return False
+                return None
             raise
-        return True
 
     def tidy(self) -> None:
         """Copy the log into the file, where it has grown: SQLite would do it in whoever's commit it is."""
@@ -111,6 +117,7 @@ class SqliteFile:
             self._connection.execute(f"pragma application_id = {APPLICATION_ID}")
 
     def close(self) -> None:
+        self._claims = None
         if self._connection is not None:
             connection, self._connection = self._connection, None
             connection.close()
@@ -118,7 +125,7 @@ class SqliteFile:
     def leave(self, clean: bool) -> None:
         """In the child of a fork. Closing lets SQLite forget the locks that only the parent holds; in
         the middle of a wait it would hang, so there the connection is left as it is."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._claims = self._connection, None, None
         if connection is not None and clean:
             connection.close()
         elif connection is not None:
@@ -162,27 +169,54 @@ class SqliteFile:
         self._statements = sql.statements("sqlite")
         return connection
 
-    def _insert_all(self, connection: sqlite3.Connection, jobs: list[Job]) -> None:
+    def _insert_all(self, connection: sqlite3.Connection, jobs: list[Job]) -> Verdicts:
+        verdicts: Verdicts = {}
         # A settlement tells the generation's id, too: beside it in one commit `opened` would tell nothing.
         told: dict[str, str] = {}
         for job in jobs:
             if type(job.row) is Settlement:
                 told.setdefault(job.row.attempt, job.row.generation_id)  # the first one counts
         for job in jobs:
-            if type(job.row) is not Opened or not told.get(job.row.attempt):
+            if job.claim is not None:
+                verdicts[id(job)] = self._admit(connection, job, job.claim)
+            elif type(job.row) is Settlement:
+                self._settle(connection, job, job.row)
+            elif type(job.row) is not Opened or not told.get(job.row.attempt):
                 self._insert(connection, job)
         if connection.in_transaction:  # else each statement is one
             connection.execute("commit")
         self._commits += 1
+        return verdicts
 
-    def _insert(self, connection: sqlite3.Connection, job: Job) -> None:
+    def _admit(self, connection: sqlite3.Connection, job: Job, claim: Claim) -> Verdict:
+        """An intent, where its claim is granted."""
+        claims = self._claimed(connection)
+        decision = claims.take(claim, job.at)
+        if isinstance(decision.verdict, Granted):
+            row = self._insert(connection, job).lastrowid
+            if decision.holds and row is not None:
+                claims.hold(row, decision.holds)
+        return decision.verdict
+
+    def _settle(self, connection: sqlite3.Connection, job: Job, row: Settlement) -> None:
+        """A settlement, and what its attempt gives back, if it is the first one."""
+        written = self._insert(connection, job)
+        if written.rowcount > 0 and written.lastrowid is not None:  # the number of its intent
+            self._claimed(connection).release(written.lastrowid, used_tokens(row), job.at)
+
+    def _claimed(self, connection: sqlite3.Connection) -> SqliteClaims:
+        if self._claims is None:
+            self._claims = SqliteClaims(connection, self._statements, self._steady)
+        return self._claims
+
+    def _insert(self, connection: sqlite3.Connection, job: Job) -> sqlite3.Cursor:
         assert job.row is not None  # noqa: S101 - the writer hands over rows only
         name, encode = INSERTS[type(job.row)]
         statement, params = self._statements[name], encode(job.row, job.at, self._owner)
         try:
-            connection.execute(statement, params)
+            return connection.execute(statement, params)
         except UnicodeEncodeError:  # half a surrogate pair, from a command line or a broken upstream
-            connection.execute(statement, tuple(map(_readable, params)))
+            return connection.execute(statement, tuple(map(_readable, params)))
 
     def _recover(self, connection: sqlite3.Connection, exc: BaseException) -> None:
         """After a failure: no transaction stays open, and a doubtful connection is not used again."""

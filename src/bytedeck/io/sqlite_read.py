@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, get_args
 
 from msgspec import Struct
 
+from ..claims import NEW, Bucket, Budget
 from ..errors import LedgerError
+from ..guard.budget import account
 from ..health import Learnt, Seen
 from ..ledger.entry import Awaiting, Row, cost_problem, instant, lost, moment, seconds, state
 from ..ledger.report import By, Report, Tally, Verification, build
 from ..types import Settlement
-from . import sql
-from .owner import is_gone
+from . import clock, sql
+from .owner import boot, is_gone
+from .sqlite_claims import SqliteClaims
 from .sqlite_file import applied, connect, explain, prepare, refuse_newer
-from .store import MOST_RECENT, Cursor, Recent
+from .store import MOST_RECENT, Cursor, Recent, Standing
 
 # As the SQL splits its sums: in billions of units, and the rest.
 _SPLIT = 1_000_000_000
@@ -81,6 +84,25 @@ def awaiting(path: str, busy_timeout: float, limit: int, after: int) -> list[Awa
             Awaiting(attempt=attempt, generation_id=generation, key=key, settled_at=at, place=place)
             for attempt, generation, key, at, place in found
         ]
+
+
+def standing(
+    path: str,
+    busy_timeout: float,
+    buckets: Sequence[Bucket],
+    budgets: Sequence[Budget],
+    at: int,
+    steady: Callable[[], int],
+) -> Standing:
+    """See `Store.standing`. `at`: microseconds since 1970; `steady`: the machine's own clock, in microseconds."""
+    with _reading(path, busy_timeout) as connection:
+        if connection is None:
+            return Standing((NEW,) * len(buckets), (NEW,) * len(budgets), at, at)
+        claims = SqliteClaims(connection, sql.statements("sqlite"), steady)
+        ahead = _ask(connection, "clock_of", boot=boot()).fetchone()
+        now = at if ahead is None else steady() + ahead[0]
+        accounts = tuple(claims.standing(account(one, at)) for one in budgets)
+        return Standing(claims.levels(buckets), accounts, now, at)
 
 
 class Orphans(Struct, frozen=True):
@@ -258,10 +280,24 @@ def _verify(connection: sqlite3.Connection, path: str, now: int) -> Verification
             summed = sum(getattr(tally, field) for tally in tallies)
             if summed != found[field]:
                 problems.append(f"{what} is {found[field]} by the rows, {summed} by the report by {by}.")
+    problems += _accounts(connection)
     cost_units = found.pop("units")
     states = _states(connection, now)
     told = tuple(problems[:_MOST_PROBLEMS])
     return Verification(location=path, cost_units=cost_units, problems=told, **found, **states)
+
+
+def _accounts(connection: sqlite3.Connection) -> list[str]:
+    """Accounts of budgets that are not what the rows under them add up to."""
+    claims, wrong = SqliteClaims(connection, sql.statements("sqlite"), clock.steady), []
+    for one, (spent, held) in claims.accounts():
+        rows_spent, rows_held = claims.summed(one)
+        whose = " ".join(filter(None, (one.scope, one.of, one.period)))
+        if spent != rows_spent:
+            wrong.append(f"The account {whose} says {spent} units are spent, its rows {rows_spent}.")
+        if held != rows_held:
+            wrong.append(f"The account {whose} says {held} units are held, its rows {rows_held}.")
+    return wrong
 
 
 # What is added up row by row, and by every report, to the same.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from .. import claims
+from ..claims import Bucket, Budget, Claim, State
 from ..health import Learnt, Seen
 from ..types import Intent, Settlement
 
@@ -16,8 +18,19 @@ if TYPE_CHECKING:
     from ..ledger.entry import Awaiting, Reconciliation, Row
     from ..ledger.report import By, Report, Verification
 
-Verdict = Exception | None
-"""None: begun. An exception: the row could not be written."""
+Verdict: TypeAlias = claims.Verdict | Exception
+"""What a Begin comes to. An exception: the row could not be written, and nothing was taken."""
+
+
+class Standing(Struct, frozen=True):
+    """How buckets and budgets' accounts stand, in the order in which they were asked for."""
+
+    levels: tuple[State, ...]
+    accounts: tuple[State, ...]
+    steady: int
+    """By the clock of the buckets, in microseconds."""
+    wall: int
+    """Microseconds since 1970."""
 
 
 class Cursor(Struct, frozen=True):
@@ -43,7 +56,7 @@ MOST_RECENT = 1000
 class Receiver(Protocol):
     """What a driver writes an attempt's marks to: a store, or what stands before one."""
 
-    def begin(self, intent: Intent, done: Callable[[Verdict], None]) -> None:
+    def begin(self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None = None) -> None:
         """See `Store`."""
 
     def mark(self, attempt: str, generation_id: str) -> None:
@@ -67,23 +80,31 @@ class Store(Receiver, Protocol):
     lost: list[str]
     """One sentence for each row that could not be written (the first thousand)."""
 
-    def begin(self, intent: Intent, done: Callable[[Verdict], None]) -> None:
-        """Write the intent; call `done` once it is durable, or cannot be.
+    def begin(self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None = None) -> None:
+        """Take what is claimed and write the intent, both or neither; call `done` with the verdict.
 
-        `done` is called from any thread, perhaps before `begin` returns; it may neither wait nor raise.
+        Granted means durable; with a verdict of Later or Denied nothing was taken or written. `claim`: None where
+        nothing limits the attempt. `done` is called from any thread, perhaps before `begin` returns; it may neither
+        wait nor raise.
         """
 
     def mark(self, attempt: str, generation_id: str) -> None:
         """Write the `opened` row. The first one of an attempt wins; one without intent does nothing."""
 
     def settle(self, settlement: Settlement) -> None:
-        """Write the settlement. The first one of an attempt wins; one without intent does nothing."""
+        """Write the settlement, and give back what the attempt holds and did not use.
+
+        The first one of an attempt wins; one without intent does nothing.
+        """
 
     def flush(self, timeout: float = 5.0) -> None:
         """Return when all that was handed over is written or lost, or after `timeout` seconds."""
 
     def close(self) -> None:
         """Flush and let go of the file. Idempotent."""
+
+    def standing(self, buckets: Sequence[Bucket], budgets: Sequence[Budget]) -> Standing:
+        """How these stand now. Takes and writes nothing. Raises LedgerError if they cannot be read."""
 
     def usage(self, by: By = "task", since: datetime | None = None) -> Report:
         """What was spent since a moment (with a time zone). Raises LedgerError if it cannot be read."""

@@ -17,10 +17,11 @@ from contextlib import suppress
 
 from ..call.breaker import SECOND
 from ..call.health import HORIZON, SET_BACK, Book
+from ..claims import Claim, Denied, Later
 from ..errors import LedgerError
 from ..health import Health, Seen
 from ..types import Intent, Settlement
-from .memory import now
+from .clock import wall
 from .store import Cursor, Recent, Store, Verdict
 
 EVERY = SECOND
@@ -38,7 +39,7 @@ _watches: weakref.WeakSet[Watch] = weakref.WeakSet()
 class Watch:
     """One house's view. Safe to use from any thread, and after a fork."""
 
-    def __init__(self, store: Store, clock: Callable[[], int] = now) -> None:
+    def __init__(self, store: Store, clock: Callable[[], int] = wall) -> None:
         """`clock`: microseconds since 1970. Does no I/O."""
         self._store = store
         self._clock = clock
@@ -59,10 +60,19 @@ class Watch:
 
     # What a driver writes
 
-    def begin(self, intent: Intent, done: Callable[[Verdict], None]) -> None:
-        """See `Store.begin`."""
-        self._noted.append((self._clock(), intent))
-        self._store.begin(intent, done)
+    def begin(self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None = None) -> None:
+        """See `Store.begin`. What is not written runs all the same, unless a limit has refused it."""
+        if claim is None:
+            self._noted.append((self._clock(), intent))
+            self._store.begin(intent, done)
+            return
+
+        def told(verdict: Verdict) -> None:
+            if not isinstance(verdict, Later | Denied):
+                self._noted.append((self._clock(), intent))
+            done(verdict)
+
+        self._store.begin(intent, told, claim)
 
     def mark(self, attempt: str, generation_id: str) -> None:
         """See `Store.mark`."""

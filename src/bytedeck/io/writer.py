@@ -21,10 +21,11 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from ..claims import GRANTED, Claim
 from ..errors import LedgerError
 from ..ledger.entry import Mark, Opened, Reconciliation, Swept
 from ..types import Intent, Settlement
@@ -48,16 +49,22 @@ class Job(Struct, gc=False):
     at: int
     """When it was handed over, in microseconds since 1970."""
     done: Callable[[Verdict], None] | None = None
+    claim: Claim | None = None
+    """Of an intent: it is written only where this is granted."""
+
+
+Verdicts: TypeAlias = dict[int, Verdict]
+"""By a job's identity; what is not in it is written."""
 
 
 class Sink(Protocol):
     """What the thread writes to, made at the first row. One caller at a time."""
 
-    def write(self, jobs: list[Job]) -> None:
-        """Make the rows durable, all or none. May wait, may raise anything."""
+    def write(self, jobs: list[Job]) -> Verdicts:
+        """Make the rows durable, all or none but those whose claim is not granted. May wait, may raise anything."""
 
-    def write_at_once(self, jobs: list[Job]) -> bool:
-        """As `write`, but where that would have to wait or goes wrong, False, and nothing is written."""
+    def write_at_once(self, jobs: list[Job]) -> Verdicts | None:
+        """As `write`, but where that would have to wait or goes wrong, None, and nothing is written."""
 
     def tidy(self) -> None:
         """What has to be done now and then, and takes its time. Raises nothing."""
@@ -102,18 +109,18 @@ class Writer:
 
     def write(self, job: Job) -> None:
         """Write a row that somebody waits for: here and now, or as soon as the thread can. Never waits."""
-        written, busy = False, self._busy
+        verdicts, busy = None, self._busy
         # Between a call and a `try` behind it a signal may raise, and the lock would stay; before a loop's body not.
         for is_held in map(busy.acquire, (False,)):
             if is_held:
                 try:
-                    written = self._written_along(job)
+                    verdicts = self._written_along(job)
                 finally:
                     busy.release()
-        if written:
-            self._tell(job, None)
-        else:
+        if verdicts is None:
             self._hurry(job)
+        else:
+            self._tell(job, verdicts.get(id(job), GRANTED))
 
     def flush(self, timeout: float) -> None:
         """Return when all that was handed over is written or lost, or after `timeout` seconds."""
@@ -154,22 +161,22 @@ class Writer:
         if self._thread is None:
             self._start()
 
-    def _written_along(self, job: Job) -> bool:
-        """Write a row and those before it, if that can be done at once.
+    def _written_along(self, job: Job) -> Verdicts | None:
+        """Write a row and those before it, if that can be done at once; else None.
 
         Not where others wait for theirs, or for their turn: the thread was told, and takes all of them at once.
         """
         queue, sink = self._queue, self._sink
         if sink is None or len(queue) > _ALONG:
-            return False
+            return None
         before = [queue[at] for at in range(len(queue))]
         if any(other.row is None or other.done is not None for other in before):
-            return False
-        if not sink.write_at_once([*before, job]):
-            return False
-        for _ in before:
-            queue.popleft()
-        return True
+            return None
+        verdicts = sink.write_at_once([*before, job])
+        if verdicts is not None:
+            for _ in before:
+                queue.popleft()
+        return verdicts
 
     def _start(self) -> None:
         """Start the thread; where there can be none any more, write here and now."""
@@ -211,14 +218,15 @@ class Writer:
         with self._busy:
             self._rung = False
             jobs = self._take()
-            failed = self._write([job for job in jobs if job.row is not None])
+            verdicts = self._write([job for job in jobs if job.row is not None])
             # After a failure all at once: to wait for a lock once a batch would take longer than rows come in.
+            failed = any(isinstance(verdict, Exception) for verdict in verdicts.values())
             self._most = len(self._queue) + _BATCH if failed else _BATCH
             if self._sink is not None:
                 self._sink.tidy()
         for job in jobs:
             with suppress(BaseException):  # a callback that exits does so alone
-                self._tell(job, failed.get(id(job)))
+                self._tell(job, verdicts.get(id(job), GRANTED))
         is_over = any(job is _STOP for job in jobs)
         if is_over:
             self._leave()
@@ -231,36 +239,40 @@ class Writer:
             self._bell.put(True)
         return jobs
 
-    def _write(self, rows: list[Job]) -> dict[int, Exception]:
-        """Write the rows; by identity, those that failed."""
+    def _write(self, rows: list[Job]) -> Verdicts:
+        """Write the rows; an exception is the verdict on one that failed."""
         if not rows:
             return {}
         try:
             self._sink = self._sink or self._make()
-            self._sink.write(rows)
+            return self._sink.write(rows)
         except Exception as exc:  # noqa: BLE001 - the thread must live; the error becomes a verdict
             return self._apart(rows, exc)
-        return {}
 
-    def _apart(self, rows: list[Job], error: Exception) -> dict[int, Exception]:
+    def _apart(self, rows: list[Job], error: Exception) -> Verdicts:
         """Row by row, so that a bad one takes no others along."""
         if self._sink is None or len(rows) == 1:
             return {id(job): error for job in rows}
-        failed: dict[int, Exception] = {}
+        verdicts: Verdicts = {}
         for job in rows:
             if not self._sink.hopeless(error):
                 try:
-                    self._sink.write([job])
+                    verdicts |= self._sink.write([job])
                     continue
                 except Exception as exc:  # noqa: BLE001 - as above
                     error = exc
-            failed[id(job)] = error
-        return failed
+            verdicts[id(job)] = error
+        return verdicts
 
-    def _tell(self, job: Job, error: Exception | None) -> None:
-        verdict = None if error is None else self._explain(error)
+    def _tell(self, job: Job, verdict: Verdict) -> None:
+        if isinstance(verdict, Exception):
+            verdict = self._explain(verdict)
         if job.done is None:
-            if verdict is not None and not isinstance(job.row, Swept) and len(self._lost) < _MOST_LOST:
+            if (
+                isinstance(verdict, LedgerError)
+                and not isinstance(job.row, Swept)
+                and len(self._lost) < _MOST_LOST
+            ):
                 self._lost.append(_sentence(job, verdict))
             return
         with suppress(Exception):  # this waiter is gone (a closed loop, say); the others are not

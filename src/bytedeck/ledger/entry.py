@@ -146,6 +146,20 @@ def state(settled: bool, cost_units: int | None, generation_id: str, reconciled:
     return "awaiting" if cost_units is None and generation_id and not reconciled else "settled"
 
 
+def spend_units(cost_units: int | None, usage: Usage | None) -> int | None:
+    """The charge, and the provider's bill where the key was one's own, in units; None: not known (yet)."""
+    if cost_units is None or usage is None or not usage.is_byok:
+        return cost_units
+    return cost_units + (usage.upstream_units or 0)
+
+
+def used_tokens(settlement: Settlement) -> int | None:
+    """What an attempt that has ended used, for limits of tokens; None: not known."""
+    if settlement.usage is not None and settlement.usage.total_tokens:
+        return settlement.usage.total_tokens
+    return 0 if settlement.cost_units == 0 and settlement.outcome != "answered" else None
+
+
 def lost(attempt: str, model: str, generation_id: str) -> Settlement:
     """The settlement of an attempt whose process died.
 

@@ -162,6 +162,9 @@ def _sent(turn: Turn, route: Route, answer: Answer) -> Sent:
         finish_reason="error" if failed else answer.finish_reason,
         provider=route.provider,
     )
+    for one in route.faults:
+        if one.fault.bill is not None:
+            bill = one.fault.bill(one.params, bill)
     told = None
     if metadata.wanted(turn.request.headers):
         told = metadata.made(

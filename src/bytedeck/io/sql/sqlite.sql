@@ -30,6 +30,57 @@ select i.id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
 from intent i join settlement s on s.intent = i.id where i.attempt = ?1
 on conflict do nothing
 
+-- name: clock
+insert into clock (id, boot, ahead) values (1, ?1, ?2)
+on conflict do update set boot = excluded.boot, ahead = excluded.ahead where boot <> excluded.boot
+
+-- name: ahead
+select ahead from clock
+
+-- name: clock_of
+select ahead from clock where boot = :boot
+
+-- name: bucket
+select tat, back from bucket where name = ?
+
+-- name: fill
+insert into bucket (name, tat, back) values (?, ?, ?)
+on conflict do update set tat = excluded.tat, back = excluded.back
+
+-- name: hold
+insert into held (intent, holds) values (?, ?)
+
+-- name: release
+delete from held where intent = ? returning holds
+
+-- name: account
+select spent, held from account where scope = :scope and whose = :whose and since = :since and until = :until
+
+-- name: open_account
+insert into account (scope, whose, period, since, until, spent, held)
+values (:scope, :whose, :period, :since, :until, :spent, :held)
+
+-- name: forget_accounts
+delete from account where until < :before
+
+-- name: account_rows
+select
+  coalesce(sum(spent / 1000000000), 0), coalesce(sum(spent % 1000000000), 0),
+  coalesce(sum(held / 1000000000), 0), coalesce(sum(held % 1000000000), 0)
+from (
+  select
+    iif(settled_at is null, 0, coalesce(
+      cost_units + iif(is_byok, coalesce(upstream_units, 0), 0), worst_units, 0
+    )) as spent,
+    iif(settled_at is null, coalesce(worst_units, 0), 0) as held
+  from attempts
+  where at >= :since and at < :until
+    and case :scope when 'key' then key = :whose when 'task' then task = :whose else true end
+)
+
+-- name: accounts
+select scope, whose, period, since, until, spent, held from account
+
 -- name: swept
 insert into swept (id, before) values (1, ?1)
 on conflict do update set before = excluded.before

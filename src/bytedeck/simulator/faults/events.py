@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from msgspec import Raw, json
-from msgspec.structs import replace
+from msgspec import json
 
 from ..refusals import named as refusals
 from ..refusals.envelopes import Shape, failed_response, public_error
-from ..shapes import Event, Refusal, Sent, Skin
+from ..shapes import Event, Refusal, Sent
 from .fault import CHAT, CHUNKS, SPOKEN, Fault, Params
 
 _AFTER = {"tokens": 3}
@@ -134,44 +133,6 @@ def _without_done(params: Params, sent: Sent, events: Iterable[Event]) -> Iterat
     return (event for event in events if event.kind != "done")
 
 
-def _without_usage(params: Params, sent: Sent, events: Iterable[Event]) -> Iterator[Event]:
-    """Where the usage has an event of its own that one is missing; else the last event goes without it."""
-    for event in events:
-        if event.kind == "finish" and sent.call.skin not in CHUNKS:
-            head, mark, data = event.data.partition(b"data: ")
-            event = replace(event, data=head + mark + _unused(sent.call.skin, data) + b"\n\n")
-        if event.kind != "usage":
-            yield event
-
-
-def _body_without_usage(params: Params, sent: Sent, whole: bytes) -> bytes:
-    return _unused(sent.call.skin, whole)
-
-
-def _unused(skin: Skin, data: bytes) -> bytes:
-    """The object without its usage; all else stays as it was written, numbers to the last digit."""
-    told = json.decode(data, type=dict[str, Raw])
-    if "response" in told:
-        told["response"] = Raw(_unused(skin, bytes(told["response"])))
-    elif skin == "responses":
-        told["usage"] = Raw(b"null")
-    else:
-        told.pop("usage", None)
-    return json.encode(told)
-
-
-def _bare(params: Params, sent: Sent, events: Iterable[Event]) -> Iterator[Event]:
-    """The chunk of usage as some upstreams send it, its numbers as they were written."""
-    for event in events:
-        if params["bare"] and event.kind == "usage":
-            told = json.decode(event.data.removeprefix(b"data: "), type=dict[str, Raw])
-            usage = json.decode(told["usage"], type=dict[str, Raw])
-            usage.pop("cost_details", None)
-            data = json.encode({"choices": [], "usage": usage})
-            event = replace(event, data=b"data: " + data + b"\n\n")
-        yield event
-
-
 def _commented(params: Params, sent: Sent, events: Iterable[Event]) -> Iterator[Event]:
     for event in events:
         yield Event(COMMENT * min(params["count"], _MOST), kind="open")
@@ -258,29 +219,6 @@ ROWS = (
         rows="5.1",
         skins=SPOKEN,
         events=_without_done,
-    ),
-    Fault(
-        name="no_usage",
-        summary="No usage is told, streamed or not; on responses it is null.",
-        rows="4.2",
-        events=_without_usage,
-        body=_body_without_usage,
-    ),
-    Fault(
-        name="double_finish",
-        summary="A second finish chunk brings the usage.",
-        rows="SSE-07",
-        skins=CHUNKS,
-        usage="double",
-    ),
-    Fault(
-        name="bare_usage",
-        summary="The last chunk has choices [] and the usage; with `bare=1` nothing else, and no cost_details.",
-        rows="SSE-08",
-        skins=CHUNKS,
-        params={"bare": 0},
-        usage="bare",
-        events=_bare,
     ),
     Fault(
         name="comments",

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct, field
 
-from ..shapes import Answer, Call, Event, Head, Model, Refusal, Sent, Skin, Step
+from ..shapes import Answer, Bill, Call, Event, Head, Model, Refusal, Sent, Skin, Step
 
 Params: TypeAlias = Mapping[str, Any]
 Outcome: TypeAlias = Literal["whole", "error", "truncated"]
@@ -39,6 +39,8 @@ class Fault(Struct, frozen=True, kw_only=True):
     """The rows, shapes and cases of the wire reference that it causes."""
     params: dict[str, Any] = field(default_factory=dict)
     """Keys with their defaults, whose types are the values' types."""
+    texts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Of keys whose values are texts: a pattern that they have to fit, and what it means."""
     skins: tuple[Skin, ...] = ALL
     """Whose requests it can happen to."""
     outcome: Outcome = "whole"
@@ -49,6 +51,8 @@ class Fault(Struct, frozen=True, kw_only=True):
     """Statuses of the providers that fail before one answers."""
     answer: Callable[[Params, Call, Model, str, Answer], Answer] | None = None
     """Another answer; the text is the seed."""
+    bill: Callable[[Params, Bill], Bill] | None = None
+    """Another bill for the whole answer, told and charged."""
     usage: str = ""
     """Another way to tell a stream's usage: "bare", "double"."""
     needs_tools: bool = False

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from ..refusals import named as refusals
 from ..shapes import Refusal, Skin
-from . import answers, before, connection, events
+from . import answers, before, connection, events, usage
 from .fault import ALL, Fault
 
 HEADER = "x-sim-fault"
@@ -161,6 +161,9 @@ def _one(text: str, since: float, where: str) -> Chosen:
 
 def _value(fault: Fault, key: str, text: str, default: Any) -> Any:
     if isinstance(default, str):
+        wanted = fault.texts.get(key)
+        if wanted is not None and not re.fullmatch(wanted[0], text):
+            raise _refused(f"The fault {fault.name} needs {wanted[1]} for {key}, not {text!r}.")
         return text
     try:
         number = float(text)
@@ -210,11 +213,11 @@ def listed() -> list[dict[str, Any]]:
     ]
 
 
-_STAGES = ("refuse", "failures", "answer", "events", "body", "steps")
+_STAGES = ("refuse", "failures", "answer", "bill", "events", "body", "steps")
 
 
 def _gathered() -> dict[str, Fault]:
-    rows = [*before.ROWS, *events.ROWS, *connection.ROWS, *answers.ROWS]
+    rows = [*before.ROWS, *events.ROWS, *usage.ROWS, *connection.ROWS, *answers.ROWS]
     found = {row.name: row for row in rows}
     if len(found) != len(rows):
         raise RuntimeError("two faults have one name")

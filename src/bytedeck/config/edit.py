@@ -1,0 +1,169 @@
+"""One value of a settings file is changed, and every other byte of it stays: comments, order, line ends.
+
+`changed` is a function of texts; `set_budget` does it to the file.
+"""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+from .document import content, parsed
+from .files import replace
+from .limits import PERIODS, amount, amount_text
+
+if TYPE_CHECKING:
+    from .lines import Place
+
+_MARK = "\ufeff".encode()
+
+
+def set_budget(path: Path, name: str, said: str | int | None) -> bool:
+    """Write `name` (daily, weekly, monthly or total) of `[budget]` into the settings file; None or "off" removes it.
+
+    Makes the file (0600), and its folder, where they are missing. Returns whether the file had to be changed.
+    Raises ConfigError for what is no budget, for a file that is not TOML, and for one that cannot be written.
+    """
+    if name not in PERIODS:
+        raise ConfigError(f"{name!r} is no budget; there are {', '.join(PERIODS)}.")
+    value = _value(name, said)
+    raw = content(path, required=False)
+    document = parsed(path, raw)
+    table = document.data.get("budget", {})
+    if not isinstance(table, dict):
+        raise document.wrong(("budget",), "expected a table")
+    if isinstance(table.get(name), dict):
+        raise document.wrong(("budget", name), "expected an amount, not a table")
+    mark = _MARK if raw.startswith(_MARK) else b""
+    text = raw.removeprefix(mark).decode()
+    new = changed(text, "budget", name, value)
+    if new == text:
+        return False
+    _check(path, text, new, name, value)
+    _write(path, mark + new.encode())
+    return True
+
+
+def _value(name: str, said: str | int | None) -> str | None:
+    if said is None or str(said).strip().lower() == "off":
+        return None
+    try:
+        return f'"{amount_text(*amount(said))}"'
+    except ValueError as exc:
+        raise ConfigError(f"The {name} budget {said!r}: {exc}.") from exc
+
+
+def changed(text: str, table: str, key: str, value: str | None) -> str:
+    """A TOML text in which this key of a top-level table has this value, itself written as TOML; None removes it.
+
+    The text is to be valid, the table one if it is there, and the key's value none.
+    """
+    from .lines import places  # as in `Document.place`
+
+    found = list(places(text))
+    own = next((one for one in found if one.path == (table, key)), None)
+    if own is not None and own.value is not None:
+        return _removed(text, own) if value is None else f"{text[: own.value]}{value}{text[own.end :]}"
+    short = next((one for one in found if one.path == (table,) and one.value is not None), None)
+    if short is not None and short.value is not None:
+        return _changed_inside(text, short.value, short.end, key, value)
+    return text if value is None else _added(text, found, table, f"{key} = {value}")
+
+
+def _removed(text: str, place: Place) -> str:
+    """Without the lines that a key and its value stand in, so also without a comment behind it."""
+    end = text.find("\n", place.end) + 1
+    return text[: _line_start(text, place)] + (text[end:] if end else "")
+
+
+def _changed_inside(text: str, start: int, end: int, key: str, value: str | None) -> str:
+    """The same where the table is an inline one, from `start` to `end`."""
+    from .lines import inside
+
+    all_of_it = list(inside(text, start))
+    at = next((number for number, one in enumerate(all_of_it) if one.path == (key,)), None)
+    if at is None:
+        if value is None:
+            return text
+        if not all_of_it:
+            return f"{text[:start]}{{ {key} = {value} }}{text[end:]}"
+        last = all_of_it[-1].end
+        return f"{text[:last]}, {key} = {value}{text[last:]}"
+    own = all_of_it[at]
+    if value is not None:
+        return f"{text[: own.value]}{value}{text[own.end :]}"
+    if at + 1 < len(all_of_it):  # with the comma behind it; the last one with the comma before it
+        return text[: own.start] + text[all_of_it[at + 1].start :]
+    return text[: all_of_it[at - 1].end if at else own.start] + text[own.end :]
+
+
+def _added(text: str, found: list[Place], table: str, line: str) -> str:
+    """With one more line: where the table's other keys stand, or in a table of its own at the end."""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    header = next((at for at, one in enumerate(found) if one.path == (table,)), None)
+    if header is not None:
+        return _after(text, _last_of(found, header), line, newline)
+    first = next((at for at, one in enumerate(found) if one.value is None), len(found))
+    dotted = [one for one in found[:first] if one.path[0] == table]
+    if dotted:  # `[budget]` may not follow `budget.weekly = "5"`
+        return _after(text, dotted[-1], f"{table}.{line}", newline)
+    ends = not text or text.endswith("\n")
+    blank = not text.strip() or text.endswith(("\n\n", "\n\r\n"))
+    gap = newline * (not ends) + newline * (not blank)
+    return f"{text}{gap}[{table}]{newline}{line}{newline}"
+
+
+def _last_of(found: list[Place], header: int) -> Place:
+    """The last key below a header; the header itself where there is none."""
+    last = found[header]
+    for one in found[header + 1 :]:
+        if one.value is None:
+            break
+        last = one
+    return last
+
+
+def _after(text: str, place: Place, line: str, newline: str) -> str:
+    """With a line below that of a place, indented alike."""
+    indent = text[_line_start(text, place) : place.start]
+    end = text.find("\n", place.end)
+    end = len(text) if end < 0 else end - (text[end - 1] == "\r")
+    return f"{text[:end]}{newline}{indent}{line}{text[end:]}"
+
+
+def _line_start(text: str, place: Place) -> int:
+    return text.rfind("\n", 0, place.start) + 1
+
+
+def _check(path: Path, text: str, new: str, name: str, value: str | None) -> None:
+    """Whether all else still says the same. Our own reading of TOML could be wrong, and the file is not ours."""
+    wanted = _tables(text)
+    wanted["budget"].pop(name, None)
+    if value is not None:
+        wanted["budget"][name] = value[1:-1]
+    try:
+        good = _tables(new) == wanted
+    except ValueError:
+        good = False
+    if not good:
+        raise ConfigError(f"{path} cannot be changed by us: please set `{name}` in [budget] yourself.")
+
+
+def _tables(text: str) -> dict[str, Any]:
+    """What a text says; no `[budget]` is as an empty one."""
+    import tomllib
+
+    # Floats as texts, since NaN is not equal to itself.
+    return {"budget": {}, **tomllib.loads(text, parse_float=str)}
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        target = path.resolve()  # a link stays one: many keep their settings elsewhere
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o600
+        replace(target, data, mode)
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be written: {exc.strerror or exc}.") from exc

@@ -43,6 +43,40 @@ class Bytedeck:
         return str(await self._hub.chat(prompt, model=MODEL))
 
 
+LIMITS = """
+[limits]
+per_model = "60_000_000/minute"
+[budget]
+daily = "900000"
+"""
+"""One of each, and neither is ever reached."""
+
+
+class BytedeckLimited(Bytedeck):
+    """The async hub with a rate limit and a hard budget; counts its round trips to the ledger."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        path = os.path.join(folder, f"limits-{os.getpid()}.toml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(LIMITS)
+        os.environ["BYTE_CONFIG"] = path
+        self.trips = 0
+        """Transactions of the ledger that were committed."""
+
+    async def open(self, url: str) -> None:
+        await super().open(url)
+        from bytedeck.io.sqlite_file import SqliteFile
+
+        insert_all = SqliteFile._insert_all
+
+        def counted(*args: Any) -> Any:
+            self.trips += 1
+            return insert_all(*args)
+
+        SqliteFile._insert_all = counted  # type: ignore[method-assign]
+
+
 class BytedeckSync:
     """The blocking hub; the ledger is on."""
 
@@ -156,10 +190,15 @@ class Row(NamedTuple):
     sync: bool = False
     open_streams: int = 500
     """For the memory test; fewer where the client's own default allows no more."""
+    counts_trips: bool = False
+    """Whether it counts its round trips to the ledger, in `trips`."""
 
 
 CLIENTS: dict[str, Row] = {
     "bytedeck": Row("bytedeck", "", "from bytedeck import AsyncHub", Bytedeck),
+    "bytedeck-limited": Row(
+        "bytedeck, limit + budget", "", "from bytedeck import AsyncHub", BytedeckLimited, counts_trips=True
+    ),
     "openai": Row("openai-python", "", "from openai import AsyncOpenAI", lambda _: OpenAI()),
     "openrouter": Row(
         "openrouter (official SDK)",

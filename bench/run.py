@@ -201,6 +201,8 @@ def measure(bench: Bench, names: list[str], plan: Plan) -> None:
                 bench.cpu(name, test, plan.seconds)
 
             in_turn(bench, f"{test} {number + 1}/{plan.cpu_rounds}", able, number, job)
+    counting = [name for name in names if CLIENTS[name].counts_trips]
+    in_turn(bench, "round trips", counting, 0, lambda name: bench.cpu(name, "trips", 0.0))
 
 
 def in_turn(bench: Bench, what: str, names: list[str], number: int, job: Callable[[str], None]) -> None:

@@ -37,6 +37,7 @@ COLUMNS = (
     Column("import", ("import", "s CPU"), 3),
     Column("start", ("first request", "s"), 3),
     Column("start_cpu", ("first request", "s CPU"), 3),
+    Column("trips", ("round trips", "a call"), 1),
 )
 
 

@@ -156,7 +156,22 @@ async def test(client: Any, name: str, seconds: float) -> float:
             return await for_a_while(seconds, call)
         case "calls":
             return await for_a_while(seconds, lambda: call(CALLS), AT_ONCE)
+        case "trips":
+            return await trips(client, call)
     raise ValueError(name)
+
+
+async def trips(client: Any, call: Callable[[], Awaitable[float]]) -> float:
+    """Round trips to the ledger for each of some calls, one at a time."""
+    import asyncio
+
+    await call()
+    await asyncio.sleep(0.05)  # what is written behind an answer is written
+    before, calls = client.trips, 20
+    for _ in range(calls):
+        await call()
+        await asyncio.sleep(0.05)
+    return float(client.trips - before) / calls
 
 
 async def memory(client: Any, streams: int) -> dict[str, float]:

@@ -193,7 +193,16 @@ def _params(params: Mapping[str, object]) -> str:
 
 def scenarios() -> str:
     """What the rows promise, which tests/test_scenarios.py holds them to."""
-    made: str = runpy.run_path(str(DOCS.parent / "bench" / "days.py"))["table"]()
+    return _of_bench("days")
+
+
+def charges() -> str:
+    """What the shapes cost, which tests/test_exactness.py holds all books to."""
+    return _of_bench("charges")
+
+
+def _of_bench(name: str) -> str:
+    made: str = runpy.run_path(str(DOCS.parent / "bench" / f"{name}.py"))["table"]()
     return made
 
 
@@ -212,6 +221,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "sim_refusals": sim_refusals,
     "sim_faults": sim_faults,
     "scenarios": scenarios,
+    "charges": charges,
 }
 
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from bytedeck import pipeline
-from bytedeck.call.steps import Begin, Start
+from bytedeck.call.steps import Start
 from bytedeck.config import Config, load
 from bytedeck.errors import ByteError
 from bytedeck.health import Health
 from bytedeck.pipeline import Deck
-from bytedeck.types import Ask, Policy
+from bytedeck.types import Ask, Intent, Policy
 from continuers import ASKED, MANNERS, Wanted, delta, sse, stream, wanted
 from world import Act, World
 
@@ -153,14 +153,15 @@ def deck(config: Config = CONFIG, health: Health | None = None) -> Deck:
 class Models(World):
     """Each model does what it is told, attempt by attempt; who answers well goes on with what is there."""
 
-    def __init__(self, acts: Mapping[str, tuple[Act, ...]]) -> None:
-        super().__init__(WELL)
+    def __init__(self, acts: Mapping[str, tuple[Act, ...]], refuse: Mapping[int, str] | None = None) -> None:
+        super().__init__(WELL, refuse=refuse)
         self.told = {model: list(own) for model, own in acts.items()}
 
+    def _act(self, intent: Intent) -> Act:
+        own = self.told.get(intent.model, [WELL])
+        return own.pop(0) if len(own) > 1 else own[0]
+
     def _do(self, command: Any) -> Any:
-        if isinstance(command, Begin):
-            own = self.told.get(command.intent.model, [WELL])
-            self.acts = [own.pop(0) if len(own) > 1 else own[0]]
         answer = super()._do(command)
         if isinstance(command, Start) and self.legs[command.leg].act is WELL:
             self.legs[command.leg].left = [_well(json.loads(command.request.body))]

@@ -16,19 +16,26 @@ from simclient import settled
 
 sys.path.append(str(Path(__file__).parents[1] / "bench"))  # last, for it has an `upstream` of its own
 
-from charges import ROWS, Shape
+from charges import PROMPT, ROWS, Shape, table
+from truth import when
 
 __all__ = [
+    "COUNTS",
+    "PROMPT",
     "ROWS",
     "WAYS",
     "Books",
     "Shape",
     "differences",
     "expected",
+    "looked_up",
     "opened",
     "play",
+    "prepare",
+    "table",
     "true_spend",
     "units",
+    "when",
 ]
 
 WAYS = ("sync stream", "sync chat", "async stream", "async chat")
@@ -74,7 +81,7 @@ def units(usd: str | Decimal) -> int:
 
 
 def true_spend(charge: Charge) -> int:
-    """What a generation really cost: the charge, and the provider's bill for one's own key alone."""
+    """What a generation really cost, in units: the charge, and with a key of one's own the provider's bill as well."""
     return units(charge["cost"]) + (units(charge["upstream"]) if charge["is_byok"] else 0)
 
 
@@ -112,19 +119,29 @@ def opened(sim: Simulator, kind: str, home: Path, key: str) -> Face:
     return face
 
 
-def play(sim: Simulator, shape: Shape, way: str, home: Path) -> Books:
-    """One shape in a world as new, asked in one way."""
-    kind, form = way.split()
+def prepare(sim: Simulator, shape: Shape) -> None:
+    """A world as new, in which it happens."""
     sim.reset()
     first = shape.chain[0] if shape.chain else "*"
     sim.script([{"fault": one, "model": first, "skin": "chat"} for one in shape.fault.split(",") if one])
+
+
+def looked_up(face: Face) -> None:
+    """The upstream was asked for what was not known."""
+    assert _done(face, face.hub.reconcile(wait=0)).stopped is None
+
+
+def play(sim: Simulator, shape: Shape, way: str, home: Path) -> Books:
+    """One shape, asked in one way."""
+    kind, form = way.split()
+    prepare(sim, shape)
     face = opened(sim, kind, home, shape.key)
     try:
         for _ in range(shape.before + 1):
             reply, error = _asked(face, form, shape)
         settled(sim)
         rows = _of(reply, face.rows())
-        assert _done(face, face.hub.reconcile(wait=0)).stopped is None
+        looked_up(face)
         return Books(
             reply=reply,
             error=error,

@@ -45,6 +45,7 @@ def worker(
     [
         ("bytedeck-sync", ["burst", "paced", "call"]),
         ("bytedeck", ["burst", "many", "calls"]),
+        ("bytedeck-limited", ["call"]),
     ],
 )
 def test_our_clients_can_be_measured(client: str, tests: list[str], port: int, tmp_path: Path) -> None:
@@ -53,6 +54,12 @@ def test_our_clients_can_be_measured(client: str, tests: list[str], port: int, t
     assert len(told) == len(tests)
     assert all(0 < figures["value"] < 1e6 for figures in told)
     assert list(tmp_path.glob("ledger-*.sqlite3"))
+
+
+def test_a_call_is_two_round_trips(port: int, tmp_path: Path) -> None:
+    """With a limit and a budget, too: one transaction before it goes out, one behind its answer."""
+    (told,) = worker("bytedeck-limited", port, tmp_path, "cpu", "trips 0\n")
+    assert told["value"] == 2
 
 
 def test_a_client_that_loses_text_fails(port: int, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bytedeck.claims import Budget
-from bytedeck.config import edit, load, set_budget
+from bytedeck.claims import Budget, Limit, Rates
+from bytedeck.config import edit, load, set_budget, set_per_model
 from bytedeck.config.edit import changed
 from bytedeck.errors import ConfigError
 
@@ -239,7 +239,7 @@ def test_what_the_rest_says_is_not_judged(tmp_path: Path) -> None:
         (b"# \xff", "line 1: not valid UTF-8"),
         (b"\nbudget = 5", "line 2: `budget`: expected a table"),
         (b"[[budget]]", "line 1: `budget`: expected a table"),
-        (b"[budget.daily]\nx = 1", "line 1: `budget.daily`: expected an amount, not a table"),
+        (b"[budget.daily]\nx = 1", "line 1: `budget.daily`: expected a value, not a table"),
     ],
 )
 def test_a_file_that_cannot_be_understood_is_left_alone(tmp_path: Path, raw: bytes, says: str) -> None:
@@ -290,3 +290,35 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     assert os.listdir(tmp_path) == ["config.toml"]
     with pytest.raises(ConfigError, match="cannot be written"):
         set_budget(file / "below" / "config.toml", "daily", "5")
+
+
+def test_a_limit_of_each_model_is_set_alike(tmp_path: Path) -> None:
+    """`set_per_model` writes into [limits], beside what stands there, and removes it again."""
+    file = tmp_path / "config.toml"
+    file.write_text('[limits.models."a/*"]\nrequests = "1/day"  # mine\n')
+    assert set_per_model(file, " 10/minute , burst 3".replace(" ,", ","))
+    found = load({"BYTE_HOME": str(tmp_path)}).rules.models
+    assert found[0] == ("*", Rates(requests=Limit(10, 60, 3)))
+    assert not set_per_model(file, "10/minute,burst 3")
+    assert set_per_model(file, "off")
+    assert file.read_text() == '[limits.models."a/*"]\nrequests = "1/day"  # mine\n\n[limits]\n'
+
+
+@pytest.mark.parametrize(
+    "said", ["10", "0/minute", "10/fortnight", "10/minute, burst 0", "", '5/day"\nx = "']
+)
+def test_what_is_no_limit_is_not_written(tmp_path: Path, said: str) -> None:
+    """It is told what one looks like, and no file is made."""
+    with pytest.raises(ConfigError, match="10/minute"):
+        set_per_model(tmp_path / "config.toml", said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_limit_of_each_model_is_refused(tmp_path: Path) -> None:
+    """Two would be a file that cannot be read: the one that is there is named."""
+    file = tmp_path / "config.toml"
+    file.write_text('[limits.models."*"]\nrequests = "5/minute"\n')
+    with pytest.raises(ConfigError, match=r"line 2: `limits\.models\.\"\*\"\.requests`"):
+        set_per_model(file, "10/minute")
+    assert "10" not in file.read_text()
+    assert not set_per_model(file, None)

@@ -12,12 +12,13 @@ import pytest
 
 import bytedeck
 from bytedeck import AsyncHub, AsyncStream, Hub, Stream, errors
+from bytedeck.limits import AsyncLimits, Limits
 
 
 def test_all_is_what_is_there() -> None:
     """`__all__` names everything public that the package holds, in order, and nothing else."""
     rooms = {
-        "call", "claims", "client", "codec", "config", "data", "errors", "events", "face", "guard", "health", "house", "io",
+        "arguments", "call", "claims", "client", "codec", "config", "data", "errors", "events", "face", "guard", "health", "house", "io",
         "ledger", "limits", "money", "pipeline", "route", "run", "shared", "standing", "streams", "types", "cli", "simulator",
     }  # fmt: skip
     for name in bytedeck.__all__:  # each is fetched at its first use
@@ -64,7 +65,7 @@ def _methods(face: type) -> dict[str, inspect.Signature]:
     }
 
 
-@pytest.mark.parametrize(("sync", "other"), [(Hub, AsyncHub), (Stream, AsyncStream)])
+@pytest.mark.parametrize(("sync", "other"), [(Hub, AsyncHub), (Stream, AsyncStream), (Limits, AsyncLimits)])
 def test_both_faces_are_alike(sync: type, other: type) -> None:
     """The same methods with the same parameters and defaults; what differs is only that one is awaited."""
     ours, theirs = _methods(sync), _methods(other)

@@ -122,7 +122,7 @@ def test_both_have_to_be_affordable(face: Face, share: float, begun: int) -> Non
     """Under a bound on cost a second attempt that could pass it is not begun."""
     options: dict[str, Any] = {"max_tokens": 20, "headers": {"X-Sim-Fault": "slow_first_token:seconds=0.4"}}
     dear = "anthropic/claude-sonnet-4.5"
-    face.chat("hi", model=dear, max_cost="1")  # so that the prices are known
+    face.chat("hi", model=dear, max_cost="2")  # so that the prices are known
     worst = to_usd(int(explained(face, dear).worst_units * share))
     reply = face.chat("hi", model=[dear, "openai/gpt-4o"], policy=HEDGE, max_cost=worst, **options)
     assert len(reply.attempts) == begun

@@ -43,7 +43,9 @@ MAY: dict[str, set[str]] = {
         "guard.budget",
     },
     "standing": NOUNS | {"guard", "io.store"},
-    "house": NOUNS | {"pipeline", "run", "standing", "io", "call.request", "route", "codec.faults"},
+    "arguments": NOUNS,
+    "house": NOUNS
+    | {"arguments", "pipeline", "run", "standing", "io", "call.request", "route", "codec.faults"},
     "limits": NOUNS | {"house", "standing"},
     "streams": NOUNS | {"io"},
     "face": NOUNS | {"house", "io"},

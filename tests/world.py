@@ -6,7 +6,8 @@ that is over, settling twice, going on after the caller has left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +54,7 @@ class Act:
     ends: float = 0.0
     """Seconds before the end."""
     begin: str = ""
-    """The store's verdict: began, refused, broken, slow; "": the world's own."""
+    """The store's verdict: began, the code of a refusal, broken, slow; "": the world's own."""
 
 
 @dataclass
@@ -68,6 +69,14 @@ class Leg:
     """When what is being waited for comes; None: nobody waits."""
 
 
+REFUSALS: dict[str, float | None] = {
+    "over_limit": 12.0,
+    "over_burst": None,
+    "over_budget": None,
+    "budget_held": None,
+}
+"""A code of a refusal → seconds after which it may go."""
+
 Pick = Callable[[list[int]], int]
 """Of legs for which something comes at the same moment: whose comes first."""
 
@@ -81,8 +90,11 @@ class World:
         slow_reader: float = 0.0,
         begin: str = "began",
         pick: Pick = lambda ready: ready[0],
+        refuse: Mapping[int, str] | None = None,
     ) -> None:
+        """`refuse`: which Begins a limit refuses, counted from 1, and with which code; none of them takes an act."""
         self.pick = pick
+        self.refuse = refuse or {}
         self.acts = list(acts)
         self.now = 1000.0
         self.slow_reader = slow_reader
@@ -132,17 +144,19 @@ class World:
 
     def check(self) -> None:
         """One settlement for each Begin that was not refused."""
-        begun = [i.attempt for i in self.intents if i.attempt not in self.refused]
-        assert sorted(s.attempt for s, _ in self.settled) == sorted(begun)
+        # The name of one that was refused is the next one's.
+        begun = Counter(i.attempt for i in self.intents) - Counter(self.refused)
+        assert Counter(s.attempt for s, _ in self.settled) == begun
         assert not self.legs
 
     def _do(self, command: Any) -> Outcome | float | ByteError:
         match command:
             case Begin(leg, intent):
                 assert leg not in self.legs
-                act = self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
-                self.legs[leg] = Leg(intent, act, left=list(act.pieces))
                 self.intents.append(intent)
+                code = self.refuse.get(len(self.intents))
+                act = Act(begin=code) if code else self._act(intent)
+                self.legs[leg] = Leg(intent, act, left=list(act.pieces))
             case Start(leg, request):
                 assert self.legs[leg].request is None
                 self.legs[leg].request, self.legs[leg].due = request, None
@@ -164,6 +178,10 @@ class World:
             case _:
                 raise AssertionError(f"no such command: {command!r}")
         return self.now
+
+    def _act(self, intent: Intent) -> Act:
+        """What becomes of an attempt that may go."""
+        return self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
 
     def _wait(self, legs: tuple[int, ...], until: float, keep: bool) -> Outcome | ByteError:
         if not legs:
@@ -213,10 +231,10 @@ class World:
 
     def _verdict(self, name: int, leg: Leg) -> Outcome:
         begin = leg.act.begin or self.begin
-        if begin == "refused":
+        if begin in REFUSALS:
             del self.legs[name]
             self.refused.append(leg.intent.attempt)
-            return Refused(name, self.now, "over_limit", "The limit is reached.", 12.0)
+            return Refused(name, self.now, begin, "It may not go.", REFUSALS[begin])
         if begin == "broken":
             return Broken(name, self.now, "begin", "the disk is full.")
         return Began(name, self.now)

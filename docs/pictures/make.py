@@ -29,6 +29,7 @@ sys.path.insert(0, str(HERE.parent.parent / "tests"))
 
 from bytedeck import Hub  # noqa: E402
 from bytedeck.io.sqlite import SqliteStore  # noqa: E402
+from bytedeck.io.watch import Watch  # noqa: E402
 from bytedeck.simulator import Simulator  # noqa: E402
 from docs_blocks import play  # noqa: E402 - the tests' own upstream
 from upstream import Upstream, usage_of, words  # noqa: E402
@@ -60,6 +61,14 @@ ASKED = (
     (0, "coding", "~anthropic/claude-sonnet-latest", "0.0604"),
     (0, "general", "openai/gpt-4o-mini", "0.000142"),
 )
+
+# Small enough for a few answers to show.
+LIMITS = """\
+limits.per_model = "20/hour"
+[budget]
+daily = "0.02"
+monthly = "0.1 soft"
+"""
 
 # Rich's own format loads a font from elsewhere; these come with the machine.
 FORMAT = """\
@@ -140,7 +149,8 @@ def fill(upstream: Upstream, home: Path) -> None:
         upstream.script(words(usage=usage_of(ANSWER, Decimal(cost))))
         with Hub(home=home, api_key=KEY, base_url=upstream.url) as hub:
             at = (time.time_ns() // 1000) - days * 86_400_000_000
-            hub.house.__dict__["store"] = SqliteStore(str(home / "ledger.db"), clock=lambda at=at: at)
+            hub.house.__dict__["store"] = store = SqliteStore(str(home / "ledger.db"), clock=lambda at=at: at)
+            hub.house.watch = Watch(store)
             hub.chat("hi", task=task, model=model)
 
 
@@ -162,6 +172,11 @@ def main() -> None:
         draw(
             typed('byte -u -m sim/cut:tokens=34 -m openai/gpt-4o-mini "Why is the sky blue?"', env), "bad-day"
         )
+        (Path(folder) / "config.toml").write_text(LIMITS)
+        for model in ("openai/gpt-4o-mini", "openai/gpt-4o-mini", "anthropic/claude-sonnet-4.5"):
+            typed(f"byte -m {model} -o max_tokens 400 hello", env)
+        draw(typed("byte limits 2> /dev/null", env), "limits")
+        (Path(folder) / "config.toml").unlink()
         for model in ("sim/overloaded", "openai/gpt-4o-mini", "anthropic/claude-sonnet-4.5") * 3:
             typed(f"byte -m {model} -o max_tokens 20 hello", env)
         draw(typed("byte models health 2> /dev/null", env), "health")

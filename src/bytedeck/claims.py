@@ -169,6 +169,8 @@ class Later(Struct, frozen=True):
     """Not before so many microseconds have passed; 0: no limit is in the way."""
     held: bool = False
     """Whether a running attempt has to give back something first; when that is, nobody knows."""
+    room: int | None = None
+    """Where money is in the way: the units that could be had now."""
 
 
 class Denied(Struct, frozen=True):
@@ -179,6 +181,8 @@ class Denied(Struct, frozen=True):
     again: int | None = None
     """Microseconds until a new period begins, where that helps."""
     hint: tuple[str, ...] = ()
+    room: int | None = None
+    """Where money is in the way: the units that could be had now."""
 
 
 Verdict: TypeAlias = Granted | Later | Denied

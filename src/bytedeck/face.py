@@ -54,9 +54,12 @@ class Face:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd about the configuration, a sentence each; and rows that the ledger lost."""
-        lost = self.house.store.lost if "store" in self.house.__dict__ else []
-        return (*self.house.config.warnings, *lost)
+        """What is odd about the configuration, a sentence each; and rows that the ledger lost, or could not write yet."""
+        if "store" not in self.house.__dict__:
+            return self.house.config.warnings
+        store = self.house.store
+        owed = (str(store.owed),) if store.owed.rows else ()
+        return (*self.house.config.warnings, *owed, *store.lost)
 
     def _patience(self, ask: Ask) -> float:
         """Seconds worth waiting for a catalogue that is on its way: a bound on cost needs prices, and a

@@ -15,14 +15,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any
 
-from msgspec import MsgspecError, Struct, convert, json, structs
+from msgspec import MsgspecError, Struct, json
 from msgspec.structs import replace
 
-from . import pipeline
+from . import arguments, pipeline
 from .call import request as requests
-from .claims import GRANTED, Rules, Verdict
+from .claims import GRANTED, Denied, Rules, Verdict
 from .codec import faults
 from .config import Config, Task, load
 from .errors import (
@@ -40,7 +40,6 @@ from .io.store import Receiver, Store
 from .io.stores import open_store
 from .io.watch import Watch
 from .io.wire import Endpoint, Late, WireError
-from .money import to_units
 from .pipeline import Deck
 from .route import resolve, tasks
 from .run import Run
@@ -51,11 +50,8 @@ if TYPE_CHECKING:
     from .io.local import Local
     from .io.wire import Wire
 
-StructT = TypeVar("StructT", bound=Struct)
-
 # What only a stream takes; sent along as fields of the request they would do nothing.
 _OF_STREAMS = frozenset({"can_erase", "on_chunk"})
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -68,6 +64,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     """Size of the request's body."""
     verdict: Verdict = GRANTED
     """What limits and budgets would say to the first attempt now."""
+    capped_at: int | None = None
+    """The `max_tokens` to which the request would be lowered, so that a budget pays for it; None: as it is."""
     standing: Standings = Standings()
     """How the limits and budgets stand that it comes under."""
 
@@ -160,18 +158,18 @@ class House:
             raise InvalidRequest(f"{min(misplaced)} is for `stream`, which shows an answer while it comes.")
         return Ask(
             id=_request_id(),
-            messages=_messages(prompt, system),
+            messages=arguments.messages(prompt, system),
             task=task,
-            models=_chain(params.pop("models", None) or model),
+            models=arguments.chain(params.pop("models", None) or model),
             params=params,
             key=self.key_label,
             streamed=streamed,
-            timeouts=_timeouts(timeout) if isinstance(timeout, Timeouts) else None,
-            total_timeout=None if isinstance(timeout, Timeouts) else _seconds(timeout),
-            max_cost_units=_max_cost(max_cost),
+            timeouts=arguments.timeouts(timeout) if isinstance(timeout, Timeouts) else None,
+            total_timeout=None if isinstance(timeout, Timeouts) else arguments.seconds(timeout),
+            max_cost_units=arguments.max_cost(max_cost),
             headers=tuple((headers or {}).items()),
-            policy=_policy(policy),
-            can_erase=_flag("can_erase", can_erase),
+            policy=arguments.policy(policy),
+            can_erase=arguments.flag("can_erase", can_erase),
         )
 
     def deck(self, ask: Ask) -> Deck:
@@ -205,7 +203,9 @@ class House:
 
     def known(self, ask: Ask) -> Deck:
         """What is known at this moment. Looks at the local model only where it matters."""
-        config, now = replace(self.config, rules=self.rules), datetime.now(UTC)
+        config, now = self.config, datetime.now(UTC)
+        if self.scripted:
+            config = replace(config, rules=self.rules)
         has_key = config.api_key is not None or self.scripted
         has_local, reason = False, ""
         if not has_key or any(name.startswith("local/") for name in ask.models):
@@ -232,14 +232,19 @@ class House:
         requests.check(ask)
         chosen = pipeline.plan(ask, deck)
         run = Run(replace(ask, max_cost_units=None), deck, chosen, 0.0)  # what is too dear is told, too
-        first = chosen.candidates[0]
-        job = run.job(first, run.amends(first))
+        first = run.queue.popleft()
+        amends = run.amends(first)
+        job = run.job(first, amends)
         verdict, standing = judged(self.store, job.claim)
+        capped = None
+        if isinstance(verdict, Denied) and verdict.room and not run.queue:
+            capped = run.capped(first, amends, len(job.request.body), verdict.room)
         return Explanation(
             plan=chosen,
             worst_units=job.intent.worst_units,
             prompt_bytes=len(job.request.body),
             verdict=verdict,
+            capped_at=capped.cap if capped else None,
             standing=standing,
         )
 
@@ -330,97 +335,3 @@ def _request_id() -> str:
     """32 hex digits, the first 12 the time in milliseconds: rows that come together lie together in an index."""
     # Unique, not secret: no system call. Python seeds it anew in the child of a fork.
     return f"{time.time_ns() // 1_000_000:012x}{random.getrandbits(80):020x}"
-
-
-def _messages(prompt: object, system: str) -> tuple[Message, ...]:
-    if isinstance(prompt, str):
-        if not prompt.strip():
-            raise InvalidRequest("The prompt is empty.", hint=("Say what you want to know.",))
-        messages: tuple[Message, ...] = ({"role": "user", "content": prompt},)
-    elif isinstance(prompt, Iterable) and not isinstance(prompt, bytes | Mapping):
-        messages = tuple(_message(place, message) for place, message in enumerate(prompt))
-    else:
-        raise InvalidRequest(
-            f"The prompt is {type(prompt).__name__}, and has to be a text or a list of messages."
-        )
-    return ({"role": "system", "content": system}, *messages) if system else messages
-
-
-def _chain(model: object) -> tuple[str, ...]:
-    """One name, several, or "" for none. An empty list names nothing, and is no way to say so."""
-    if isinstance(model, str):
-        return (model,) if model else ()
-    names = tuple(model) if isinstance(model, Iterable) and not isinstance(model, bytes | Mapping) else ()
-    if not names or not all(isinstance(name, str) and name for name in names):
-        raise InvalidRequest(f"model is {model!r}, and has to be a model's name, or a list of names.")
-    return names
-
-
-def _message(place: int, message: object) -> Message:
-    if not isinstance(message, Mapping):
-        raise InvalidRequest(
-            f"messages[{place}] is {type(message).__name__}, and has to be a mapping with a role."
-        )
-    role = message.get("role")
-    if role not in _ROLES:
-        known = ", ".join(sorted(_ROLES))
-        raise InvalidRequest(f"messages[{place}] has the role {role!r}; known roles are {known}.")
-    return message if isinstance(message, dict) else dict(message)
-
-
-def _seconds(timeout: object) -> float | None:
-    """A bare number bounds the whole request, and leaves the task's other bounds as they are."""
-    if timeout is None:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-        raise InvalidRequest(f"timeout is {timeout!r}, and has to be a number of seconds above 0.")
-    return float(timeout)
-
-
-def _timeouts(bounds: Timeouts) -> Timeouts:
-    """Every bound has to be one."""
-    found = _checked(bounds, "timeout")
-    for name, seconds in structs.asdict(found).items():
-        if not seconds > 0:
-            raise InvalidRequest(f"timeout has {name} = {seconds!r}, and that has to be above 0.")
-    return found
-
-
-def _checked(said: StructT, name: str) -> StructT:
-    """A struct whose fields are of the types that it tells: its own constructor takes anything."""
-    try:
-        return convert(structs.asdict(said), type(said))
-    except MsgspecError as exc:
-        raise InvalidRequest(f"{name} is {said!r}, which cannot be read: {exc}.") from exc
-
-
-def _flag(name: str, said: object) -> bool:
-    if not isinstance(said, bool):
-        raise InvalidRequest(f"{name} is {said!r}, and has to be True or False.")
-    return said
-
-
-def _policy(said: object) -> Policy:
-    """One word is the way in which a broken answer is taken up."""
-    if said is None:
-        return Policy()
-    if isinstance(said, Policy):
-        return _checked(said, "policy")
-    if said in get_args(Failover):
-        return Policy(failover=said)  # type: ignore[arg-type]
-    known = ", ".join(f'"{one}"' for one in get_args(Failover))
-    raise InvalidRequest(f"policy is {said!r}, and has to be one of {known}, or a Policy.")
-
-
-def _max_cost(amount: object) -> int | None:
-    if amount is None:
-        return None
-    if not isinstance(amount, Decimal | str):  # whoever does not check types would lose cents
-        raise InvalidRequest('max_cost is money: give it as text ("0.05") or Decimal, not as a float.')
-    try:
-        units = to_units(amount)
-    except ValueError:
-        units = 0
-    if units <= 0:
-        raise InvalidRequest(f"max_cost is {amount!r}, and has to be an amount in USD above 0.")
-    return units

@@ -32,7 +32,8 @@ class Limits:
 
         It is reckoned for the first attempt of a request with these arguments, as `Hub.chat` takes them: by default a
         prompt of one word with the task's parameters, so the answer's `max_tokens` weighs most. `Later.wait` is in
-        microseconds. By the time that the request is made others may have been faster.
+        microseconds. By the time that the request is made others may have been faster; and what is denied for want of
+        money may go out all the same, with fewer `max_tokens`, where these are not the caller's own.
 
         Raises what `Hub.explain` raises, such as UnknownModel, and LedgerError where a hard budget cannot be looked up.
         """

@@ -8,6 +8,7 @@ It decides and does nothing: `io.drive` carries out what it yields.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -30,19 +31,16 @@ def answer(ask: Ask, deck: Deck, at: float) -> Flow[Reply]:
     """The whole request, begun at the monotonic moment `at`. Raises a ByteError that carries what there was."""
     request.check(ask)
     run = Run(ask, deck, plan(ask, deck), at)
-    tried = kept_back = None
+    tried, kept_back = None, []
     while run.queue:
         candidate = run.queue.popleft()
         if candidate.route in run.gone:
             continue
         try:
             tried = yield from _ask_model(run, candidate, tried, last=not run.queue)
-        except (
-            BudgetExceeded,
-            RateLimited,
-        ) as error:  # it was not asked: a cheaper one, or a freer one, may follow
-            kept_back = kept_back or error
+        except (BudgetExceeded, RateLimited) as error:  # a cheaper one, or a freer one, may follow
             run.note(f"{candidate.name} was not asked: {error.message}")
+            kept_back.append(error)
             continue
         except ByteError as error:
             error.reply = error.reply or run.unanswered(candidate)
@@ -50,13 +48,22 @@ def answer(ask: Ask, deck: Deck, at: float) -> Flow[Reply]:
         if tried.fault is None or not run.goes_on(tried):
             break
     if tried is None:
-        raise kept_back or NoWayToAnswer(TABLE["no_way_to_answer"].sentence)
+        raise _nobody(kept_back)
     if tried.held:
         tried = yield from _read(run, tried)
     reply = run.reply(tried)
     if tried.fault is not None:
         raise error_from(tried.fault, reply)
     return reply
+
+
+def _nobody(kept_back: Sequence[ByteError]) -> ByteError:
+    """Nobody was asked: the first one's reason, and what kept the others back."""
+    if not kept_back:
+        return NoWayToAnswer(TABLE["no_way_to_answer"].sentence)
+    error, *others = kept_back
+    error.hint = (*error.hint, *(f"The next model was not asked, either. {one.message}" for one in others))
+    return error
 
 
 def plan(ask: Ask, deck: Deck) -> Plan:
@@ -90,9 +97,11 @@ def _ask_model(run: Run, candidate: Candidate, before: Tried | None, last: bool)
             if failed is None:
                 raise
             return failed  # what failed is told, not what it would cost to ask again
-        if failed is None and before is not None and candidate.model != before.record.model:
+        # Who is kept back looks again and again: that is not told, nor is a rival asked, each time.
+        is_first = failed is None and not turn.is_waiting
+        if is_first and before is not None and candidate.model != before.record.model:
             yield from _tell(run, _fell_back(before, candidate))
-        rival = run.rival() if failed is None else None
+        rival = run.rival() if is_first else None
         if rival is None:
             tried = yield from attempt(job, run.at, run.deadline)
             run.record(tried, job, candidate)
@@ -102,7 +111,7 @@ def _ask_model(run: Run, candidate: Candidate, before: Tried | None, last: bool)
         if fault is None or tried.record.model != candidate.model:
             return tried
         if tried.is_refused:
-            verdict = turn.kept_back(fault)
+            verdict = turn.kept_back(fault, job)
             if verdict.move != "again" and failed is None:
                 raise error_from(fault, run.unanswered(candidate))
         else:

@@ -30,8 +30,14 @@ MODELS_PER_REQUEST = 3
 
 MEASURED = 20
 """How many answers a model's usual time to the first token has to be of."""
+OWN_KEY_FEE = 20
+"""One part in so many comes on top where the account has a provider's key of its own (wire reference 4.2): nobody knows
+beforehand whether that one is used."""
+
 BYTES_PER_TOKEN = 3
 """By which a prompt's tokens are estimated, for limits of tokens."""
+_A_CAP = len(',"max_tokens":1000000000')
+"""Bytes."""
 _FIRST_LOOK, _LAST_LOOK = 0.025, 1.0
 """Seconds between two looks whether others have given back what they hold of a budget."""
 
@@ -62,13 +68,15 @@ def worst_case(
     """What one attempt can cost at most, units; None where no price bounds it."""
     if candidate.route == "local":
         return 0
-    if candidate.info is None or not request.is_bounded(ask, chosen, candidate):
+    info = request.priced(ask, candidate)
+    if info is None or not request.is_bounded(ask, chosen, candidate):
         return None
     cap = request.output_cap(ask, chosen, candidate, amends)
-    worst = catalog.worst_case(candidate.info, body_bytes, cap, utc_minutes)
+    worst = catalog.worst_case(info, body_bytes, cap, utc_minutes)
     if worst is None:
         return None
     worst *= request.answers(ask, chosen)
+    worst += -(-worst // OWN_KEY_FEE)
     return worst if worst <= MOST_UNITS else None
 
 
@@ -136,8 +144,11 @@ class Run:
         voice = self.story.voice(candidate, number) if self.ask.streamed else None
         uptake = voice.uptake if voice is not None else FRESH
         composed = request.compose(self.ask, self.plan, candidate, amends, uptake)
+        reckoned = self._reckoned(candidate, len(composed.request.body))
+        if reckoned is not candidate:
+            composed = request.compose(self.ask, self.plan, reckoned, amends, uptake)
         size = len(composed.request.body)
-        worst = worst_case(self.ask, self.plan, candidate, amends, size, self.deck.utc_minutes)
+        worst = worst_case(self.ask, self.plan, reckoned, amends, size, self.deck.utc_minutes)
         try:
             spent = self._spent + ((beside.intent.worst_units or 0) if beside is not None else 0)
             budget.afford(self.ask.max_cost_units, spent, worst, candidate.model)
@@ -163,6 +174,14 @@ class Run:
             clean=self.deck.clean,
             is_local=is_local,
         )
+
+    def _reckoned(self, candidate: Candidate, size: int) -> Candidate:
+        """Under a bound on cost, the candidate at the dearest price that may hold for a body of so many bytes: the one
+        that is reckoned with, and is sent as the ceiling."""
+        info = candidate.info
+        if not self.plan.is_bound or info is None or not info.price_rules:
+            return candidate
+        return replace(candidate, info=catalog.dearest(info, size + _A_CAP, self.deck.utc_minutes))
 
     def _estimator(self, candidate: Candidate) -> Callable[[Usage], int | None]:
         info, minutes = candidate.info, self.deck.utc_minutes
@@ -208,6 +227,22 @@ class Run:
         if self._kept_since is None:
             self._kept_since = self.at
         return min(self._kept_since + self.deck.config.limit_wait, self.deadline) - self.at
+
+    def capped(self, candidate: Candidate, amends: Amends, size: int, units: int) -> Amends | None:
+        """What asks for no more than so many units pay for; None where that is not ours to change, or no answer.
+
+        `size`: the bytes of the request.
+        """
+
+        reckoned = self._reckoned(candidate, size)
+
+        def worst(changed: Amends) -> int | None:
+            return worst_case(self.ask, self.plan, reckoned, changed, size, self.deck.utc_minutes)
+
+        found = request.affordable(self.ask, self.plan, candidate, amends, worst, units)
+        if found is not None:
+            self.note(f"max_tokens is {found.cap}: what a budget has left pays for no more.")
+        return found
 
     def lost(self, job: Try, settlement: Settlement) -> None:
         """An attempt lost its race: it has a row, and perhaps a cost."""
@@ -330,6 +365,11 @@ class Turn:
         self._failed: dict[str, int] = {}
         self._refusals = 0
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a limit or a budget has kept it back before."""
+        return self._refusals > 0
+
     def job(self) -> Try:
         """The next attempt. Raises BudgetExceeded where it might cost too much."""
         return self._run.job(self._candidate, self._amends)
@@ -353,14 +393,21 @@ class Turn:
             may_repeat=run.deck.health.model(self._candidate.model).may_repeat,
         )
 
-    def kept_back(self, fault: Fault) -> retry.Verdict:
-        """What follows where a limit or a budget has refused: again, once it may go, or the next."""
+    def kept_back(self, fault: Fault, job: Try) -> retry.Verdict:
+        """What follows where a limit or a budget has refused: again, once it may go or shortened, or the next."""
         self._refusals += 1
         wait = fault.retry_after
         if wait is None:  # held by an attempt that runs: nobody knows for how long
-            wait = min(_LAST_LOOK, _FIRST_LOOK * 2**self._refusals)
-        may_go = TABLE[fault.code].retries > 0 and wait <= self._run.patience()
-        return retry.Verdict("again", wait) if may_go else retry.NEXT
+            # The exponent is bounded before the power is taken: 2 ** 2000 is no float.
+            wait = min(_LAST_LOOK, _FIRST_LOOK * 2 ** min(self._refusals, 16))
+        if TABLE[fault.code].retries > 0 and wait <= self._run.patience():
+            return retry.Verdict("again", wait)
+        if not fault.affordable_units or self._run.queue:  # a cheaper one may pay for a whole answer
+            return retry.NEXT
+        size = len(job.request.body) + _A_CAP
+        capped = self._run.capped(self._candidate, self._amends, size, fault.affordable_units)
+        self._amends = capped or self._amends
+        return retry.NEXT if capped is None else retry.Verdict("again")
 
     def _is_mended(self, fault: Fault, amend: str) -> bool:
         run = self._run

@@ -1,7 +1,7 @@
 """How limits and budgets stand: what is left of each, and what they would say to an attempt. Takes and writes nothing.
 
-A pattern such as `*` has a bucket for every model that fits. Those that were asked so lately that theirs may not be
-full are told by their ids; the pattern itself stands for all others.
+A pattern such as `*` has a bucket for every model that fits. Those that are not full are told by their models' ids;
+the pattern itself stands for all others.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .claims import GRANTED, SECOND, Bucket, Budget, Claim, Granted, Rules, State, Verdict
 from .errors import LedgerError
@@ -25,7 +26,7 @@ class LimitStanding(Struct, frozen=True, kw_only=True):
     """One limit of requests or tokens."""
 
     bucket: Bucket
-    """The limit and whose it is; `of` is a pattern where it stands for all models that fit and were not asked lately."""
+    """The limit and whose it is; `of` is a pattern where it stands for all models that fit and are not told apart."""
     left: int
     """How many would get through now."""
     full_in: float
@@ -51,9 +52,9 @@ class BudgetStanding(Struct, frozen=True, kw_only=True):
         return max(0, self.budget.units - self.spent_units - self.held_units)
 
     def __str__(self) -> str:
-        held = f", ${to_text(self.held_units)} of it held for attempts that run" if self.held_units else ""
-        used = self.spent_units + self.held_units
-        return f"${to_text(used)} of {budget.phrase(self.budget)} is used{held}."
+        held = f", ${to_text(self.held_units)} held for attempts that run" if self.held_units else ""
+        left = f"${to_text(self.left_units)} is left of {budget.phrase(self.budget)}"
+        return f"{left}: ${to_text(self.spent_units)} spent{held}."
 
 
 class Standings(Struct, frozen=True, kw_only=True):
@@ -85,7 +86,14 @@ def standings(store: Store, said: Rules) -> Standings:
     if said == _NONE:
         return Standings()
     every = tuple(_buckets(said, _asked_lately(store, said)))
-    return _told(every, said.budgets, store.standing(every, said.budgets))
+    found = _told(every, said.budgets, store.standing(every, said.budgets))
+    named = {name for name, _ in said.models}
+    return replace(found, limits=tuple(one for one in found.limits if _is_worth_telling(one, named)))
+
+
+def _is_worth_telling(one: LimitStanding, named: set[str]) -> bool:
+    """A full bucket of a model is not, unless the settings name it."""
+    return one.bucket.scope != "model" or one.full_in > 0 or one.bucket.of in named
 
 
 def _asked_lately(store: Store, said: Rules) -> list[str]:
@@ -104,8 +112,8 @@ def _asked_lately(store: Store, said: Rules) -> list[str]:
 
 
 def _buckets(said: Rules, asked: Iterable[str]) -> Iterable[Bucket]:
-    """Every bucket once: of all, of models, of keys, of tasks."""
-    models = dict.fromkeys([*(name for name, _ in said.models), *asked])
+    """Every bucket once: of all, of models, the patterns for all others behind them, of keys, of tasks."""
+    models = sorted(dict.fromkeys([*asked, *(name for name, _ in said.models)]), key=lambda name: "*" in name)
     whose = [
         ("", "", ""),
         *((model, "", "") for model in models),

@@ -260,6 +260,8 @@ class Fault(Struct, frozen=True, kw_only=True):
     provider: str = ""
     affordable_tokens: int | None = None
     """What a 402 says could be paid for."""
+    affordable_units: int | None = None
+    """What a budget of ours has room for."""
     hint: tuple[str, ...] = ()
     """What the person can do, where that is more than the table says."""
 
@@ -280,11 +282,20 @@ class Attempt(Struct, frozen=True, kw_only=True):
     first_token: float | None = None
     """Seconds from dispatch to the first token."""
     seconds: float = 0.0
+    completion_tokens: int | None = None
+    """Tokens of its answer; None: not told."""
 
     @property
     def cost(self) -> Decimal | None:
         """USD; None: not known (yet)."""
         return None if self.cost_units is None else to_usd(self.cost_units)
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Completion tokens per second of generation, from the first token on; None: not known."""
+        if self.completion_tokens is None or self.first_token is None or self.seconds <= self.first_token:
+            return None
+        return self.completion_tokens / (self.seconds - self.first_token)
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -354,12 +365,9 @@ class Reply(Struct, frozen=True, kw_only=True):
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Completion tokens per second of generation, from the answering attempt's first token on."""
-        answered = (one.seconds for one in self.attempts if one.outcome == "answered")
-        seconds = next(answered, self.seconds)
-        if self.usage is None or self.first_token is None or seconds <= self.first_token:
-            return None
-        return self.usage.completion_tokens / (seconds - self.first_token)
+        """The answering attempt's own: what others wrote before it makes it no faster. None: not known."""
+        answered = (one.tokens_per_second for one in self.attempts if one.outcome == "answered")
+        return next(answered, None)
 
 
 class Intent(Struct, frozen=True, kw_only=True):

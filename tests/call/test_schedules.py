@@ -280,7 +280,7 @@ def test_after_the_finish_reason_the_answer_is_whole(engine: Callable[..., Any])
 
 def test_a_limit_refuses_without_a_row(engine: Callable[..., Any]) -> None:
     """A refused Begin wrote nothing and is not settled; when to come back is told."""
-    world = World(Act((STREAMS["text"],)), begin="refused")
+    world = World(Act((STREAMS["text"],)), begin="over_limit")
     with pytest.raises(RateLimited) as caught:
         world.run(engine(timeouts=Timeouts(total=5.0)))
     assert caught.value.retry_after == 12.0

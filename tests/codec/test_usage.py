@@ -57,6 +57,14 @@ def test_own_keys_add_the_providers_price() -> None:
     assert usage_in(text % "true").spend_units == 38_000_000_000
 
 
+def test_one_bill_of_two_is_not_the_cost() -> None:
+    """With a key of one's own and the provider's price untold, what was spent is not known; a cost told before stays."""
+    half = usage_in('{"cost": 0.002, "is_byok": true, "prompt_tokens": 1}')
+    assert (half.cost_units, half.cost_text, half.spend_units) == (None, "", None)
+    whole = usage_in('{"cost": 0.002, "is_byok": true, "cost_details": {"upstream_inference_cost": 0.036}}')
+    assert usage_in('{"cost": 0.002, "is_byok": true}', whole).spend_units == 38_000_000_000
+
+
 def test_every_count() -> None:
     """And a total that was left out."""
     usage = usage_in(

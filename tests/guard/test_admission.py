@@ -91,7 +91,7 @@ BOUND = ("Set max_tokens, and name a model with a listed price, or bound its pri
             [NEW, NEW],
             Later("The limit of 1000 tokens a minute with the key …abcd is reached.", 6 * SECOND),
         ),
-        (_claim(units=USD // 2), [NEW, NEW], [(0, USD * 3 // 4), NEW], Later(BUSY, 0, True)),
+        (_claim(units=USD // 2), [NEW, NEW], [(0, USD * 3 // 4), NEW], Later(BUSY, 0, True, USD // 4)),
         (
             _claim(units=USD // 2),
             [NEW, NEW],
@@ -100,6 +100,7 @@ BOUND = ("Set max_tokens, and name a model with a listed price, or bound its pri
                 "What is left of the hard budget of $2 in all for the task coding is held for attempts that run.",
                 0,
                 True,
+                USD // 2 - 1,
             ),
         ),
         (
@@ -117,6 +118,7 @@ BOUND = ("Set max_tokens, and name a model with a listed price, or bound its pri
                 "At worst this costs $1.000000000001, and $1 is left of the hard budget of $1 a day.",
                 None,
                 ALLOW,
+                USD,
             ),
         ),
         (
@@ -151,6 +153,7 @@ BOUND = ("Set max_tokens, and name a model with a listed price, or bound its pri
                 "At worst this costs $0.25, and $0 is left of the hard budget of $1 a day.",
                 17 * 3600 * SECOND,
                 ALLOW,
+                0,
             ),
         ),
         (
@@ -162,6 +165,7 @@ BOUND = ("Set max_tokens, and name a model with a listed price, or bound its pri
                 "At worst this costs $0.25, and $0 is left of the hard budget of $1 a day.",
                 17 * 3600 * SECOND,
                 ALLOW,
+                0,
             ),
         ),
         (
@@ -173,6 +177,7 @@ BOUND = ("Set max_tokens, and name a model with a listed price, or bound its pri
                 "At worst this costs $0.25, and $0 is left of the hard budget of $2 in all for the task coding.",
                 None,
                 ALLOW,
+                0,
             ),
         ),
     ],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bytedeck.claims import MOST_UNITS, NEW, Account, Budget, Period
 from bytedeck.errors import BudgetExceeded
-from bytedeck.guard.budget import Standing, account, afford, counted, phrase, standing, warning
+from bytedeck.guard.budget import Standing, account, afford, counted, phrase, room, standing, warning
 
 CENT = 10_000_000_000
 USD = 100 * CENT
@@ -87,6 +87,42 @@ def test_a_worst_case_below_nothing_is_nobodys(hard: bool, worst: int) -> None:
     """It would make room for others."""
     with pytest.raises(ValueError, match="not negative"):
         standing(Budget("all", "", "day", USD, hard), NEW, worst)
+
+
+@pytest.mark.parametrize(
+    ("states", "units"),
+    [
+        ([NEW, NEW, NEW], 10),
+        ([(3, 4), NEW, NEW], 3),
+        ([NEW, (10, 5), NEW], 5),
+        ([(3, 4), (19, 0), NEW], 1),
+        ([(9, 4), NEW, NEW], 0),
+        ([NEW, NEW, (50, 50)], 10),
+    ],
+)
+def test_room(states: list[tuple[int, int]], units: int) -> None:
+    """What the tightest hard budget has left beside what is spent and held, never less than nothing."""
+    budgets = [
+        Budget("all", "", "day", 10),
+        Budget("all", "", "week", 20),
+        Budget("all", "", "month", 5, False),
+    ]
+    assert room(budgets, states) == units
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 40), _UNITS, _UNITS), min_size=1, max_size=3))
+def test_what_there_is_room_for_is_granted(rows: list[tuple[int, int, int]]) -> None:
+    """And not a unit more."""
+    budgets = [Budget("all", "", "day", units) for units, _, _ in rows]
+    states = [(spent, held) for _, spent, held in rows]
+    found = room(budgets, states)
+
+    def fits(worst: int) -> bool:
+        return all(standing(*pair, worst) == "granted" for pair in zip(budgets, states, strict=True))
+
+    assert fits(found)
+    assert not fits(found + 1)
 
 
 @pytest.mark.parametrize(

@@ -211,17 +211,22 @@ def raw(path: Path, statement: str, *params: object) -> list[tuple[object, ...]]
 
 
 PID = os.getpid()
-PLACE = this_owner().rpartition("-")[2]
-TOKEN = this_owner().split("-")[1]
+_, TOKEN, BOOT, SPACE = this_owner().split("-")
+PLACE = f"{BOOT}-{SPACE}"
+OLD_PLACE = owner._places()[0]
 OWNERS = [
     (this_owner(), "lives"),
     (f"{PID}-1-{PLACE}", "dead"),  # the number is used again
-    (f"{PID}-1", "dead"),  # as earlier versions wrote it
+    (f"{PID}-1", "dead"),  # as the first versions wrote it
     (f"{os.getppid()}-1-{PLACE}", "dead"),
     (f"{2**40}-1-{PLACE}", "dead"),
     ("", "dead"),
-    (f"{PID}-{TOKEN}-00000000", "hidden"),  # another machine's
+    (f"{PID}-{TOKEN}-00000000-{SPACE}", "dead"),  # before the machine was last started
+    (f"{PID}-{TOKEN}-00000000-00000000", "dead"),
+    (f"{PID}-{TOKEN}-{BOOT}-00000000", "hidden"),  # in another container
     (f"{os.getppid()}-r0123-{PLACE}", "hidden"),  # the system did not tell its start
+    (f"{os.getppid()}-1-{OLD_PLACE}", "dead"),  # as versions wrote it that did not tell boot and place apart
+    (f"{PID}-{TOKEN}-00000000", "hidden"),  # as they did in another container, or before a reboot
 ]
 
 

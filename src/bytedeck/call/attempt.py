@@ -157,7 +157,13 @@ def _admitted(job: Try, tally: _Tally) -> Flow[Fault | None]:
             return None
         case Refused():
             tally.at = outcome.at
-            return Fault(code=outcome.code, message=outcome.why, retry_after=outcome.again, hint=outcome.hint)
+            return Fault(
+                code=outcome.code,
+                message=outcome.why,
+                retry_after=outcome.again,
+                affordable_units=outcome.room,
+                hint=outcome.hint,
+            )
         case Broken():
             why = outcome.why
         case _:
@@ -368,8 +374,10 @@ def _cost(job: Try, tally: _Tally, fault: Fault | None) -> tuple[int | None, Qua
         return 0, "reported"  # nothing left this machine
     if tally.status is not None and tally.status != 200:
         return 0, "reported"  # refused by its status: the upstream began no work
-    if usage is not None and (estimate := job.estimate(usage)) is not None:
-        return estimate, "estimated"
+    if usage is not None and fault is None and not usage.is_byok:
+        # What broke off may be free, and with a key of one's own there are two bills: that only the upstream knows.
+        estimate = job.estimate(usage)
+        return estimate, "unknown" if estimate is None else "estimated"
     return None, "unknown"
 
 
@@ -378,29 +386,36 @@ def record_of(intent: Intent, settlement: Settlement) -> Attempt:
     return Attempt(
         model=intent.model,
         outcome=settlement.outcome,
-        cost_units=settlement.cost_units,
+        cost_units=_spend(settlement.cost_units, settlement.usage),
         quality=settlement.quality,
         generation_id=settlement.generation_id,
         first_token=settlement.first_token,
         seconds=settlement.seconds,
+        completion_tokens=settlement.usage.completion_tokens if settlement.usage else None,
     )
+
+
+def _spend(cost_units: int | None, usage: Usage | None) -> int | None:
+    """The charge, and the provider's bill where the key was one's own, as the ledger adds them up."""
+    if cost_units is None or usage is None or not usage.is_byok:
+        return cost_units
+    return cost_units + (usage.upstream_units or 0)
 
 
 def _tried(
     job: Try, tally: _Tally, fault: Fault | None, reply: Reply, entry: Settlement | None = None
 ) -> Tried:
-    usage = reply.usage
-    spend = usage.spend_units if usage is not None and usage.cost_units is not None else None
     record = Attempt(
         model=job.intent.model,
         outcome="answered" if fault is None else fault.code,
-        cost_units=spend if spend is not None else (entry.cost_units if entry else 0),
+        cost_units=_spend(entry.cost_units, entry.usage) if entry else 0,
         quality=entry.quality if entry else "reported",
         generation_id=entry.generation_id if entry else "",
         message=fault.message if fault else "",
         status=fault.status if fault else None,
         first_token=tally.first_token,
         seconds=tally.seconds,
+        completion_tokens=reply.usage.completion_tokens if reply.usage else None,
     )
     return Tried(
         fault=fault,

@@ -6,7 +6,8 @@ parameters fill absent fields only, and only those that the model takes (promise
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -14,7 +15,19 @@ from msgspec import Struct, json
 from msgspec.structs import replace
 
 from ..errors import InvalidRequest
-from ..types import Ask, Candidate, Fault, Message, Plan, Reply, Request, ToolCall, ToolCallPart
+from ..types import (
+    Ask,
+    Candidate,
+    Fault,
+    Message,
+    Model,
+    Plan,
+    Price,
+    Reply,
+    Request,
+    ToolCall,
+    ToolCallPart,
+)
 from . import compact, local_shape
 from .family import own_details
 from .patience import may_stream
@@ -30,6 +43,13 @@ _OURS = frozenset({"model", "models", "messages", "stream"})
 _CAPS = ("max_tokens", "max_completion_tokens")
 # What is spent is an estimate: an answer that is nearly at its cap may still end its sentence.
 _LEAST_LEFT = 64
+# Under a budget that is nearly spent an answer is cut short, but not to less than some paragraphs.
+_LEAST_ANSWER = 256
+# A prompt has fewer tokens than half its bytes, base64 and the like left aside.
+_BYTES_A_TOKEN = 2
+_MILLION = 1_000_000
+_TIERS = (None, "default", "flex")
+"""Service tiers that cost no more than the price list says."""
 _REASONING = frozenset({"reasoning", "reasoning_effort", "include_reasoning"})
 
 
@@ -66,7 +86,7 @@ def compose(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends, uptake: 
         body = {name: value for name, value in body.items() if name not in _REASONING}
     body["stream"] = may_stream(ask.params, candidate.route)
     if plan.is_bound:
-        body = _with_ceiling(body, candidate)
+        body = _with_ceiling(_with_cap(body, candidate), candidate)
     held = False
     if candidate.route == "local":
         body = local_shape.shape(body)
@@ -134,6 +154,35 @@ def output_cap(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends) -> in
     return cap if isinstance(cap, int) else None
 
 
+def affordable(
+    ask: Ask,
+    plan: Plan,
+    candidate: Candidate,
+    amends: Amends,
+    worst: Callable[[Amends], int | None],
+    units: int,
+) -> Amends | None:
+    """The same with the largest cap whose worst case costs at most so many units.
+
+    None where the cap is the caller's own, where no cap helps, or where fewer than `_LEAST_ANSWER` tokens are left.
+    """
+    info, most = candidate.info, output_cap(ask, plan, candidate, amends)
+    if most is None and info is not None:
+        most = info.max_completion_tokens or info.context_length
+    takes = None if info is None else info.supported_parameters
+    if most is None or any(name in ask.params for name in _CAPS):
+        return None
+    if takes is not None and takes.isdisjoint(_CAPS):
+        return None
+
+    def is_too_dear(cap: int) -> bool:
+        cost = worst(replace(amends, cap=cap))
+        return cost is None or cost > units
+
+    cap = bisect_left(range(1, most + 1), True, key=is_too_dear)
+    return replace(amends, cap=cap) if cap >= _LEAST_ANSWER else None
+
+
 def answers(ask: Ask, plan: Plan) -> int:
     """How many answers are paid for: of several the first one is read."""
     wanted = ask.params.get("n", plan.defaults.get("n"))
@@ -141,14 +190,49 @@ def answers(ask: Ask, plan: Plan) -> int:
 
 
 def is_bounded(ask: Ask, plan: Plan, candidate: Candidate) -> bool:
-    """Whether bytes and tokens bound what this costs: searches, plugins and linked files have fees of their own."""
+    """Whether bytes and tokens bound what this costs: searches, plugins, linked files, pictures that are made and
+    dearer service tiers have prices of their own."""
     wished = {**plan.defaults, **ask.params}
     if ":online" in candidate.model or wished.get("plugins") or "web_search_options" in wished:
+        return False
+    if wished.get("modalities", ["text"]) != ["text"] or wished.get("service_tier") not in _TIERS:
         return False
     tools = wished.get("tools")
     if isinstance(tools, list) and any(not isinstance(t, dict) or t.get("type") != "function" for t in tools):
         return False
     return not any(_has_files(message.get("content")) for message in ask.messages)
+
+
+def priced(ask: Ask, candidate: Candidate) -> Model | None:
+    """What is known of a candidate; where no price is, with the dearest one that the caller allows. None: nothing."""
+    info = candidate.info
+    if info is not None and info.price is not None:
+        return info
+    allowed = _allowed(ask.params.get("provider"))
+    if allowed is None:
+        return info
+    return replace(info or Model(id=candidate.model, name=candidate.name), price=allowed, price_rules=())
+
+
+def _allowed(provider: object) -> Price | None:
+    """A caller's own `max_price` where it bounds prompt and answer; what it does not say of a fee allows none."""
+    theirs = provider.get("max_price") if isinstance(provider, Mapping) else None
+    if not isinstance(theirs, Mapping):
+        return None
+    prompt, completion = _usd(theirs.get("prompt")), _usd(theirs.get("completion"))
+    fee = _usd(theirs.get("request", 0))
+    if prompt is None or completion is None or fee is None:
+        return None
+    return Price(prompt=prompt / _MILLION, completion=completion / _MILLION, request=fee)
+
+
+def _usd(said: object) -> Decimal | None:
+    """An amount as a caller may write it; None where it is none."""
+    try:
+        amount = Decimal(str(said))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and amount >= 0 else None
 
 
 def _has_files(content: object) -> bool:
@@ -261,28 +345,41 @@ def _defaults(ask: Ask, plan: Plan, candidate: Candidate) -> dict[str, Any]:
     return filled
 
 
+def _with_cap(body: dict[str, Any], candidate: Candidate) -> dict[str, Any]:
+    """Under a bound on cost the longest answer that we reckon with is made the longest one allowed, if none is."""
+    info = candidate.info
+    if info is None or candidate.route == "local" or any(isinstance(body.get(name), int) for name in _CAPS):
+        return body
+    most, takes = info.max_completion_tokens or info.context_length, info.supported_parameters
+    if most is None or (takes is not None and takes.isdisjoint(_CAPS)):
+        return body
+    if info.context_length is not None:  # prompt and cap together have to fit
+        most = min(most, info.context_length - len(_encode(body)) // _BYTES_A_TOKEN)
+    return {**body, "max_tokens": most} if most > 0 else body
+
+
 def _with_ceiling(body: dict[str, Any], candidate: Candidate) -> dict[str, Any]:
     """Under a bound on cost the price we reckoned with is made the dearest one allowed (promise P5)."""
     price = candidate.info.price if candidate.info else None
     provider = body.get("provider", {})
-    if candidate.route == "local" or price is None or not isinstance(provider, dict):
+    if candidate.route == "local" or not isinstance(provider, dict):
         return body
-    # The catalogue's prices are per token, this field's are per million (wire reference 3.5).
-    per_million = {name: getattr(price, name) for name in ("prompt", "completion")}
     theirs = provider.get("max_price")
     ceiling = dict(theirs) if isinstance(theirs, dict) else {}
+    if price is None:
+        return {**body, "provider": {**provider, "max_price": {"request": 0, **ceiling}}} if ceiling else body
+    # The catalogue's prices are per token, this field's are per million (wire reference 3.5).
+    per_million = {name: getattr(price, name) for name in ("prompt", "completion")}
     for name, usd in per_million.items():
         if usd is not None:
-            ceiling[name] = _lower(ceiling.get(name), usd * 1_000_000)
+            ceiling[name] = _lower(ceiling.get(name), usd * _MILLION)
     return {**body, "provider": {**provider, "max_price": ceiling}}
 
 
 def _lower(theirs: object, ours: Decimal) -> Decimal:
     """The caller's own ceiling where it is the lower one."""
-    try:
-        return min(Decimal(str(theirs)), ours)
-    except (InvalidOperation, ValueError):
-        return ours
+    said = _usd(theirs)
+    return ours if said is None else min(said, ours)
 
 
 _encoder = json.Encoder(decimal_format="number")

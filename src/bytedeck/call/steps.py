@@ -99,6 +99,8 @@ class Refused(Struct, frozen=True):
     again: float | None = None
     """Seconds after which it may go; None: nobody knows, or it may not."""
     hint: tuple[str, ...] = ()
+    room: int | None = None
+    """The units that a budget could reserve now, where it is in the way."""
 
 
 class Opened(Struct, frozen=True):

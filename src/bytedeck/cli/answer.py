@@ -7,17 +7,18 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..claims import Rules
 from ..client import Hub
 from ..errors import ByteError, InternalError, UpstreamError
 from ..money import to_text
 from ..types import Reply
-from . import conversation, events, outcome, show, tell
+from . import conversation, events, money, outcome, show, tell
 from .blocks import first_code
 from .question import Given, Question, compose
 
 if TYPE_CHECKING:
     from ..house import Explanation
-    from ..types import Plan
+    from ..types import Ask, Plan
 
 
 _PIPE = "What is in a pipe cannot be taken back, so no answer is begun anew there. Wait for a whole one with: --no-stream"
@@ -91,6 +92,8 @@ def _explain(hub: Hub, question: Question) -> None:
     tell.out(tell.table(rows))
     worst = "not bounded by a known price" if found.worst_units is None else f"${to_text(found.worst_units)}"
     tell.out(f"Worst case of the first: {worst} ({found.prompt_bytes:,} bytes to send)")
+    for line in money.explained(found, hub.house.config):
+        tell.out(line)
     for note in found.plan.notes:
         tell.out(f"Note: {note}")
     tell.say("Nothing was sent to a model.", dim=True)
@@ -105,6 +108,7 @@ def _explained(found: Explanation) -> dict[str, Any]:
         ],
         "worst_case": None if found.worst_units is None else to_text(found.worst_units),
         "prompt_bytes": found.prompt_bytes,
+        **money.explained_json(found),
         "notes": list(found.plan.notes),
     }
 
@@ -112,24 +116,24 @@ def _explained(found: Explanation) -> dict[str, Any]:
 def _ask(hub: Hub, question: Question, warn: _Warnings) -> Reply:
     """Ask, show, keep."""
     given = question.given
-    plan = hub.house.plan(
-        hub.house.ask(
-            question.messages,
-            **question.arguments,
-            headers=None,
-            params=dict(given.params),
-            streamed=given.streams,
-        )
+    asked = hub.house.ask(
+        question.messages,
+        **question.arguments,
+        headers=None,
+        params=dict(given.params),
+        streamed=given.streams,
     )
+    plan = hub.house.plan(asked)
     _announce(plan)
     try:
-        reply = _streamed(hub, question, plan) if _may_stream(given, plan) else _whole(hub, question)
+        may_stream = _may_stream(given, plan)
+        reply = _streamed(hub, question, plan) if may_stream else _whole(hub, question, asked)
     except ByteError as error:
         if error.reply is not None:
-            _tell_more(error.reply, plan, given, warn)
+            _tell_more(hub, error.reply, plan, given, warn)
         raise
     _keep(question, reply.text, reply)
-    _tell_after(reply, plan, given, warn)
+    _tell_after(hub, reply, plan, given, warn)
     return reply
 
 
@@ -182,8 +186,11 @@ def _streamed(hub: Hub, question: Question, plan: Plan) -> Reply:
     return stream.reply
 
 
-def _whole(hub: Hub, question: Question) -> Reply:
-    given = question.given
+def _whole(hub: Hub, question: Question, asked: Ask) -> Reply:
+    given, config = question.given, hub.house.config
+    # Nothing is told while the answer is waited for, so it is told before.
+    if config.rules != Rules() and (wait := money.waits(hub.house.explain(asked), config)):
+        tell.say(wait, dim=True)
     try:
         reply = hub.chat(question.messages, **question.arguments, **given.params)
     except ByteError as error:
@@ -229,7 +236,7 @@ def _keep(question: Question, text: str, reply: Reply | None = None) -> None:
     )
 
 
-def _tell_after(reply: Reply, plan: Plan, given: Given, warn: _Warnings) -> None:
+def _tell_after(hub: Hub, reply: Reply, plan: Plan, given: Given, warn: _Warnings) -> None:
     """What is known only now: who really answered, what else came, what it took."""
     instead = outcome.answered_instead(reply, plan.candidates[0].model)
     if instead:
@@ -240,7 +247,7 @@ def _tell_after(reply: Reply, plan: Plan, given: Given, warn: _Warnings) -> None
         _tell_unprintable(reply)
     if reply.finish_reason == "length":
         tell.warn("The answer was cut at its token limit. Allow more with: -o max_tokens 8000")
-    _tell_more(reply, plan, given, warn)
+    _tell_more(hub, reply, plan, given, warn)
 
 
 def _tell_unprintable(reply: Reply) -> None:
@@ -256,8 +263,11 @@ def _tell_unprintable(reply: Reply) -> None:
             tell.note(f"the answer has {what} ({len(found)}); --json shows them.")
 
 
-def _tell_more(reply: Reply, plan: Plan, given: Given, warn: _Warnings) -> None:
+def _tell_more(hub: Hub, reply: Reply, plan: Plan, given: Given, warn: _Warnings) -> None:
     """Notes that came up on the way, and for -u what it took."""
     warn(*(note for note in reply.notes if note not in plan.notes))
     if given.usage:
-        tell.say(outcome.took(reply), dim=True)
+        if reply.attempts:
+            tell.say(outcome.took(reply), dim=True)
+        if spent := money.today(hub):
+            tell.say(spent, dim=True)

@@ -68,7 +68,9 @@ def _refused(word: str) -> None:
     callback=_parameters,
     help="Any other field of the request, as in: -o temperature 0.2",
 )
-@click.option("-u", "--usage", is_flag=True, help="Tell tokens, cost and times afterwards.")
+@click.option(
+    "-u", "--usage", is_flag=True, help="Tell tokens, cost and times afterwards, and what today has cost."
+)
 @click.option("-x", "--extract", is_flag=True, help="Print only the first code block of the answer.")
 @as_json("Print one JSON object: text, model, usage, cost, attempts …")
 @click.option("--no-stream", is_flag=True, help="Print the answer once it is whole.")

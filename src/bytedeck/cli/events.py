@@ -14,6 +14,8 @@ class News:
         self._kept: list[Event] = []
         self._has_words = False
         self._has_thought = False
+        self._waits = ""
+        """The model that waits for money, which was told."""
 
     def hear(self, delta: Delta) -> bool:
         """Take note of a delta; whether it voids what was shown, so that the answer begins anew."""
@@ -29,7 +31,11 @@ class News:
         return is_void
 
     def _keep(self, event: Event) -> None:
-        """To be told. A seam tells by itself from whom to whom it goes."""
+        """To be told. A seam tells by itself from whom to whom it goes; who waits for money looks once a second."""
+        if isinstance(event, Waiting) and event.why == "budget_held":
+            if event.model == self._waits:
+                return
+            self._waits = event.model
         if isinstance(event, Seam) and self._kept:
             last = self._kept[-1]
             way = event.from_model, event.to_model
@@ -50,10 +56,17 @@ def _line(event: Event) -> str:
         case Started():
             return ""
         case Waiting(model=model, why=why, seconds=seconds):
-            return f"… {model} {_reason(why)}; asked again in {seconds:.0f} s"
+            return f"… {model} {waits(why, seconds) or f'{_reason(why)}; asked again in {seconds:.0f} s'}"
         case FellBack(from_model=one, to_model=other, why=why):
             return f"▸ {one} {_reason(why)}; {other} is asked"
     return _seam(event)
+
+
+def waits(code: str, seconds: float) -> str:
+    """What an attempt waits for that a limit or a budget keeps back; "" for all other waits."""
+    if code == "over_limit":
+        return f"waits for one of your limits, {seconds:.0f} s"
+    return "waits for money that running requests hold of a budget" if code == "budget_held" else ""
 
 
 def _seam(seam: Seam) -> str:

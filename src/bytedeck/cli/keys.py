@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import tell
+from .cap import offer
 
 if TYPE_CHECKING:
     from ..config import Config, Secret
@@ -38,6 +39,7 @@ def set_(check: bool) -> None:
     config = load()
     if config.key_source != str(path):
         tell.warn(f"{config.key_source} is set in the environment, and wins over the saved key.")
+    offer(config)
 
 
 @command.command("status")

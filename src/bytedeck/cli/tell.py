@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ..ledger.report import Line, Verification
     from ..types import Attempt
 
+_STAND = ("How your limits and budgets stand: byte limits",)
+_MORE = dict.fromkeys(("over_limit", "over_burst", "over_budget", "budget_held"), _STAND)
+"""What helps at the terminal, by an error's code."""
 _CONTROL = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
@@ -73,7 +76,7 @@ def failure(error: ByteError) -> None:
         say(f"{told}: {error.detail}")
     if len(error.attempts) > 1:
         say(f"Asked: {_asked(error.attempts)}")
-    for line in error.hint:
+    for line in (*error.hint, *_MORE.get(error.code, ())):
         say(f"  → {line}")
 
 

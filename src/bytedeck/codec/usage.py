@@ -27,6 +27,9 @@ def read_usage(found: object, before: Usage | None = None) -> Usage | None:
     tokens_in, tokens_out = _count(found, "prompt_tokens"), _count(found, "completion_tokens")
     cost_units, cost_text = _money(found.get("cost"))
     upstream_units, _ = _money(drawn(found, "cost_details").get("upstream_inference_cost"))
+    is_byok = found.get("is_byok") is True
+    if is_byok and upstream_units is None:
+        cost_units, cost_text = None, ""  # one of two bills is not the cost
     usage = Usage(
         prompt_tokens=tokens_in,
         completion_tokens=tokens_out,
@@ -37,7 +40,7 @@ def read_usage(found: object, before: Usage | None = None) -> Usage | None:
         web_searches=_searches(found),
         cost_units=cost_units,
         upstream_units=upstream_units,
-        is_byok=found.get("is_byok") is True,
+        is_byok=is_byok,
         cost_text=cost_text,
     )
     if cost_units is None and before is not None and before.cost_units is not None:

@@ -4,7 +4,7 @@
 The order is environment, then the user's file, then what ships; nothing is ever half-loaded.
 """
 
-from .edit import set_budget
+from .edit import set_budget, set_per_model
 from .names import fold, nearest, stands_for
 from .secret import Secret, key_path, remove_key, save_key
 from .settings import SETTINGS, Setting, shown
@@ -26,6 +26,7 @@ __all__ = [
     "remove_key",
     "save_key",
     "set_budget",
+    "set_per_model",
     "shipped_models",
     "shipped_tasks",
     "shown",

@@ -1,6 +1,6 @@
 """One value of a settings file is changed, and every other byte of it stays: comments, order, line ends.
 
-`changed` is a function of texts; `set_budget` does it to the file.
+`changed` is a function of texts; `set_budget` and `set_per_model` do it to the file.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
-from .document import content, parsed
+from .document import Document, content, parsed
 from .files import replace
-from .limits import PERIODS, amount, amount_text
+from .limits import PERIODS, amount, amount_text, limit, limit_text
 
 if TYPE_CHECKING:
     from .lines import Place
@@ -28,20 +28,48 @@ def set_budget(path: Path, name: str, said: str | int | None) -> bool:
     """
     if name not in PERIODS:
         raise ConfigError(f"{name!r} is no budget; there are {', '.join(PERIODS)}.")
-    value = _value(name, said)
+    return _set(path, "budget", name, _value(name, said))
+
+
+def set_per_model(path: Path, said: str | None) -> bool:
+    """Write `per_model` of `[limits]`, such as "10/minute"; else as `set_budget`.
+
+    Raises ConfigError, too, where the file limits every model already, by the pattern `*`.
+    """
+    value = None
+    if said is not None and said.strip().lower() != "off":
+        try:
+            value = f'"{limit_text(limit(said))}"'
+        except ValueError as exc:
+            raise ConfigError(f"The limit {said!r}: {exc}.") from exc
+        _check_pattern(parsed(path, content(path, required=False)))
+    return _set(path, "limits", "per_model", value)
+
+
+def _check_pattern(document: Document) -> None:
+    """Both would say the same, and `rules` takes only one of them."""
+    place = ("limits", "models", "*", "requests")
+    held: Any = document.data
+    for step in place:
+        held = held.get(step) if isinstance(held, dict) else None
+    if held is not None:
+        raise document.wrong(place, "this limits each model already: change it here")
+
+
+def _set(path: Path, table: str, name: str, value: str | None) -> bool:
     raw = content(path, required=False)
     document = parsed(path, raw)
-    table = document.data.get("budget", {})
-    if not isinstance(table, dict):
-        raise document.wrong(("budget",), "expected a table")
-    if isinstance(table.get(name), dict):
-        raise document.wrong(("budget", name), "expected an amount, not a table")
+    held = document.data.get(table, {})
+    if not isinstance(held, dict):
+        raise document.wrong((table,), "expected a table")
+    if isinstance(held.get(name), dict):
+        raise document.wrong((table, name), "expected a value, not a table")
     mark = _MARK if raw.startswith(_MARK) else b""
     text = raw.removeprefix(mark).decode()
-    new = changed(text, "budget", name, value)
+    new = changed(text, table, name, value)
     if new == text:
         return False
-    _check(path, text, new, name, value)
+    _check(path, text, new, table, name, value)
     _write(path, mark + new.encode())
     return True
 
@@ -137,26 +165,26 @@ def _line_start(text: str, place: Place) -> int:
     return text.rfind("\n", 0, place.start) + 1
 
 
-def _check(path: Path, text: str, new: str, name: str, value: str | None) -> None:
+def _check(path: Path, text: str, new: str, table: str, name: str, value: str | None) -> None:
     """Whether all else still says the same. Our own reading of TOML could be wrong, and the file is not ours."""
-    wanted = _tables(text)
-    wanted["budget"].pop(name, None)
+    wanted = _tables(text, table)
+    wanted[table].pop(name, None)
     if value is not None:
-        wanted["budget"][name] = value[1:-1]
+        wanted[table][name] = value[1:-1]
     try:
-        good = _tables(new) == wanted
+        good = _tables(new, table) == wanted
     except ValueError:
         good = False
     if not good:
-        raise ConfigError(f"{path} cannot be changed by us: please set `{name}` in [budget] yourself.")
+        raise ConfigError(f"{path} cannot be changed by us: please set `{name}` in [{table}] yourself.")
 
 
-def _tables(text: str) -> dict[str, Any]:
-    """What a text says; no `[budget]` is as an empty one."""
+def _tables(text: str, table: str) -> dict[str, Any]:
+    """What a text says; where this table is not there it is empty."""
     import tomllib
 
     # Floats as texts, since NaN is not equal to itself.
-    return {"budget": {}, **tomllib.loads(text, parse_float=str)}
+    return {table: {}, **tomllib.loads(text, parse_float=str)}
 
 
 def _write(path: Path, data: bytes) -> None:

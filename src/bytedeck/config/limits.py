@@ -167,16 +167,17 @@ def amount_text(units: int, hard: bool) -> str:
     return to_text(units) if hard else f"{to_text(units)} soft"
 
 
-def _limit_text(one: Limit) -> str:
+def limit_text(one: Limit) -> str:
+    """`10/minute` or `10/minute, burst 3`."""
     span = next(name for name, seconds in _SECONDS.items() if seconds == one.seconds)
     return f"{one.count}/{span}" + (f", burst {one.burst}" if one.burst else "")
 
 
 def _rate_settings(path: tuple[str, ...], rates: Rates) -> Iterator[tuple[str, str]]:
     if rates.requests is not None:
-        yield _name(*path, "requests"), _limit_text(rates.requests)
+        yield _name(*path, "requests"), limit_text(rates.requests)
     if rates.tokens is not None:
-        yield _name(*path, "tokens"), _limit_text(rates.tokens)
+        yield _name(*path, "tokens"), limit_text(rates.tokens)
 
 
 def _name(*path: str) -> str:

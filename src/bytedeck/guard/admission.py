@@ -96,7 +96,7 @@ def _too_dear(claim: Claim, accounts: Sequence[State], wall: int) -> Denied | No
             left = to_text(max(0, budget.units - state[0]))
             why = f"At worst this costs ${to_text(worst)}, and ${left} is left of {money.phrase(budget)}."
             again = until_next(budget.period, wall) if worst <= budget.units else None
-            return Denied("over_budget", why, again, _ALLOW)
+            return Denied("over_budget", why, again, _ALLOW, money.room(claim.budgets, accounts))
     return None
 
 
@@ -126,7 +126,7 @@ def _later(
         return Later(f"{slowest[:1].upper()}{slowest[1:]} is reached.", wait, busy is not None)
     if busy is not None:
         why = f"What is left of {money.phrase(busy)} is held for attempts that run."
-        return Later(why, wait, held=True)
+        return Later(why, wait, held=True, room=money.room(claim.budgets, accounts))
     return None
 
 

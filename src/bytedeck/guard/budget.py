@@ -6,6 +6,7 @@ ledger's own rows. An attempt belongs to the period in which it was begun.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from ..claims import MOST_UNITS, Account, Budget, State
@@ -58,6 +59,12 @@ def standing(budget: Budget, state: State, worst: int | None) -> Standing:
     if worst == 0 or spent + held + worst <= budget.units:
         return "granted"
     return "later" if spent + worst <= budget.units else "over"
+
+
+def room(budgets: Sequence[Budget], accounts: Sequence[State]) -> int:
+    """The units that every hard budget has left beside all that is spent and held. At least one has to be hard."""
+    pairs = zip(budgets, accounts, strict=True)
+    return max(0, min(one.units - spent - held for one, (spent, held) in pairs if one.hard))
 
 
 def counted(cost: int | None, worst: int | None) -> int:

@@ -378,9 +378,9 @@ def judged(leg: int, at: float, verdict: Verdict) -> Outcome:
         return Began(leg, at, verdict.warnings)
     if isinstance(verdict, Later):
         if not verdict.wait:
-            return Refused(leg, at, "budget_held", verdict.why)
+            return Refused(leg, at, "budget_held", verdict.why, room=verdict.room)
         return Refused(leg, at, "over_limit", verdict.why, verdict.wait / SECOND)
     if isinstance(verdict, Denied):
         again = None if verdict.again is None else verdict.again / SECOND
-        return Refused(leg, at, verdict.code, verdict.why, again, verdict.hint)
+        return Refused(leg, at, verdict.code, verdict.why, again, verdict.hint, verdict.room)
     return Broken(leg, at, "begin", str(verdict))

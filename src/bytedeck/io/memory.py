@@ -28,7 +28,7 @@ from ..ledger.entry import (
 from ..ledger.report import By, Report, Tally, Verification, build, day_text, grouping
 from ..types import Intent, Settlement
 from . import clock as clocks
-from .store import MOST_RECENT, Cursor, Recent, Standing, Verdict
+from .store import MOST_RECENT, NOTHING_OWED, Cursor, Recent, Standing, Verdict
 
 
 class MemoryStore:
@@ -39,6 +39,7 @@ class MemoryStore:
     ) -> None:
         self.location = "memory"
         self.lost: list[str] = []
+        self.owed = NOTHING_OWED
         self._clock = clock
         self._steady = steady
         self._lock = threading.Lock()

@@ -10,14 +10,17 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from ..claims import Bucket, Budget, Claim
 from ..ledger.entry import Awaiting, Opened, Reconciliation, Row, Swept
 from ..ledger.report import By, Report, Verification, grouping
 from ..types import Intent, Settlement
 from .clock import steady, wall
-from .store import Cursor, Recent, Standing, Verdict
+from .sink import Job, Sink
+from .store import Cursor, Owed, Recent, Standing, Verdict
 from .sweep import Sweeper
-from .writer import Job, Sink, Writer
+from .writer import Writer
 
 # To write down how far a sweep has come is worth it only where it saves the next one so many rows.
 _WORTH_IT = 1000
@@ -42,6 +45,10 @@ class SqliteStore:
         # Once nobody holds the store, the thread ends after what was handed over.
         weakref.finalize(self, self._writer.stop).atexit = False
         self._sweeper = Sweeper(weakref.WeakMethod(self.sweep))
+
+    @property
+    def owed(self) -> Owed:
+        return self._writer.owed
 
     def begin(self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None = None) -> None:
         at = self._clock()
@@ -111,7 +118,10 @@ class SqliteStore:
         from . import sqlite_read
 
         self.flush()
-        return sqlite_read.verify(self.location, self._busy_timeout, self._clock())
+        found, owed = sqlite_read.verify(self.location, self._busy_timeout, self._clock()), self.owed
+        return (
+            found if not owed.rows else replace(found, owed=owed.rows, problems=(str(owed), *found.problems))
+        )
 
     def is_shared(self) -> bool:
         return os.path.exists(self.location)

@@ -79,8 +79,11 @@ class SqliteClaims:
 
     def standing(self, account: Account) -> State:
         """How an account stands, also one that is not there yet. Only reads."""
+        return self._kept(account) or self.summed(account)
+
+    def _kept(self, account: Account) -> State | None:
         found: State | None = self._connection.execute(self._sql["account"], _key(account)).fetchone()
-        return found or self.summed(account)
+        return None if found is None or None in found else found
 
     def summed(self, account: Account) -> State:
         """What the rows say. Only reads."""
@@ -89,7 +92,7 @@ class SqliteClaims:
         return min(spent, _MOST), min(held, _MOST)
 
     def _account(self, account: Account, at: int) -> State:
-        found: State | None = self._connection.execute(self._sql["account"], _key(account)).fetchone()
+        found = self._kept(account)
         if found is not None:
             return found
         self._connection.execute(self._sql["forget_accounts"], {"before": at - _KEPT})

@@ -12,16 +12,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..claims import Claim, Granted
+from ..claims import GRANTED, Claim, Granted
 from ..errors import LedgerError
-from ..ledger.entry import Opened, used_tokens
-from ..types import Settlement
-from . import clock, sql
-from .owner import this_owner
+from ..ledger.entry import LOST, Mark, Opened, Reconciliation, as_told_later, used_tokens
+from ..types import Intent, Settlement
+from . import clock, sql, sqlite_faults
+from .owner import BEAT, LEASE, boot, pulse, this_owner
+from .sink import Job, Verdicts
 from .sqlite_claims import SqliteClaims
+from .sqlite_faults import ANOTHER_PLACE
 from .sqlite_rows import INSERTS
 from .store import Verdict
-from .writer import Job, Verdicts
 
 # `application_id` of the file's header ("Byte"): tells our file from somebody else's database.
 APPLICATION_ID = 0x42797465
@@ -30,35 +31,6 @@ BUSY_TIMEOUT = 5.0
 CHECKPOINT = 5000
 # Microseconds; a look is a system call.
 _LOOK = 10_000
-
-# SQLite's name of an error, as far as it matters → what to tell, and what to do.
-_FAULTS: tuple[tuple[str, str, str], ...] = (
-    ("SQLITE_FULL", "cannot be written: the disk is full", "Free some space on that disk."),
-    ("SQLITE_READONLY", "is read-only", "Make the file and its folder writable."),
-    (
-        "SQLITE_BUSY",
-        "is locked by another program",
-        "Close the program that holds it, or wait until it is done.",
-    ),
-    ("SQLITE_LOCKED", "is locked by another program", "Close the program that holds it."),
-    (
-        "SQLITE_CORRUPT",
-        "is damaged",
-        "Move it away, with its -wal and -shm files: a new one is begun.",
-    ),
-    (
-        "SQLITE_NOTADB",
-        "is damaged, or no ledger at all",
-        "Move it away, with its -wal and -shm files: a new one is begun.",
-    ),
-    ("SQLITE_CANTOPEN", "cannot be opened", "Make sure that its folder exists and is yours."),
-    ("SQLITE_IOERR", "cannot be read or written: the disk fails", "Look after the disk."),
-)
-# After these, trying the next row at once would only wait as long again, or damage more.
-_HOPELESS = tuple(prefix for prefix, _, _ in _FAULTS if prefix not in ("SQLITE_FULL", "SQLITE_IOERR"))
-# After these the connection is as good as before.
-_HARMLESS = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_CONSTRAINT")
-_ANOTHER_PLACE = "BYTE_DATABASE_URL=sqlite:///another/path keeps the ledger elsewhere, memory: nowhere."
 
 
 class SqliteFile:
@@ -78,6 +50,10 @@ class SqliteFile:
         self._statements: dict[str, str] = {}
         self._commits = 0
         """Since the log was last copied into the file."""
+        self._running: set[str] = set()
+        """Attempts of this process whose intent is written, and whose settlement is not."""
+        self._beaten = self._told = 0
+        """When this process last gave a sign of life, by `owner.pulse`; and with a row, by the row's time."""
 
     def write(self, jobs: list[Job]) -> Verdicts:
         """Make the rows durable, all or none. Raises sqlite3.Error, OSError, OverflowError."""
@@ -97,7 +73,7 @@ class SqliteFile:
         if connection is None or self._moved(jobs):
             return None
         try:
-            if len(jobs) > 1 or jobs[0].claim is not None:
+            if len(jobs) > 1 or jobs[0].claim is not None or self._is_silent(jobs):
                 connection.execute("begin immediate")
             return self._insert_all(connection, jobs)
         except BaseException as exc:
@@ -107,8 +83,14 @@ class SqliteFile:
             raise
 
     def tidy(self) -> None:
-        """Copy the log into the file, where it has grown: SQLite would do it in whoever's commit it is."""
-        if self._connection is None or self._commits < CHECKPOINT:
+        """Give a sign of life, where attempts run; and copy the log into the file, where it has grown: SQLite would
+        do it in whoever's commit it is."""
+        if self._connection is None:
+            return
+        if self._running and pulse() - self._beaten >= BEAT:
+            with suppress(sqlite3.Error):  # the next row will meet it again, and tell
+                self._beat(self._connection)
+        if self._commits < CHECKPOINT:
             return
         self._commits = 0
         with suppress(sqlite3.Error):  # somebody reads: next time
@@ -126,16 +108,34 @@ class SqliteFile:
         """In the child of a fork. Closing lets SQLite forget the locks that only the parent holds; in
         the middle of a wait it would hang, so there the connection is left as it is."""
         connection, self._connection, self._claims = self._connection, None, None
+        self._running.clear()
         if connection is not None and clean:
             connection.close()
         elif connection is not None:
             _left_behind.append(connection)
 
     def explain(self, error: Exception) -> LedgerError:
-        return explain(error, self._path)
+        return sqlite_faults.explain(error, self._path)
 
     def hopeless(self, error: Exception) -> bool:
-        return isinstance(error, OSError | LedgerError) or _name(error).startswith(_HOPELESS)
+        return sqlite_faults.is_hopeless(error)
+
+    def may_pass(self, error: Exception) -> bool:
+        return sqlite_faults.may_pass(error)
+
+    def awaits(self, row: Mark) -> bool:
+        return isinstance(row, Reconciliation) or getattr(row, "attempt", None) in self._running
+
+    def _is_silent(self, jobs: list[Job]) -> bool:
+        """Whether this process has not given a sign of life for a while, by the rows' own time: that costs nothing."""
+        return not 0 <= jobs[-1].at - self._told < BEAT
+
+    def _beat(self, connection: sqlite3.Connection) -> None:
+        """A sign of life, for who cannot look at this process."""
+        now = pulse()
+        connection.execute(self._statements["beat"], (self._owner, boot(), now))
+        connection.execute(self._statements["forget_beats"], (boot(), now - LEASE))
+        self._beaten = now
 
     def _moved(self, jobs: list[Job]) -> bool:
         """Whether somebody removed or replaced the file: what we wrote to the old one would be lost.
@@ -165,7 +165,7 @@ class SqliteFile:
         connection.execute("pragma busy_timeout = 0")  # from now on `_patiently` waits, where one may wait
         self._connection = connection
         self._file = _identity(self._path)
-        self._owner = this_owner()
+        self._owner, self._told = this_owner(), 0
         self._statements = sql.statements("sqlite")
         return connection
 
@@ -184,9 +184,22 @@ class SqliteFile:
             elif type(job.row) is not Opened or not told.get(job.row.attempt):
                 self._insert(connection, job)
         if connection.in_transaction:  # else each statement is one
+            if self._is_silent(jobs):
+                self._beat(connection)
+                self._told = jobs[-1].at
             connection.execute("commit")
         self._commits += 1
+        self._note(jobs, verdicts)
         return verdicts
+
+    def _note(self, jobs: list[Job], verdicts: Verdicts) -> None:
+        """Who runs, now that it is written."""
+        for job in jobs:
+            row = job.row
+            if type(row) is Intent and isinstance(verdicts.get(id(job), GRANTED), Granted):
+                self._running.add(row.attempt)
+            elif type(row) is Settlement:
+                self._running.discard(row.attempt)
 
     def _admit(self, connection: sqlite3.Connection, job: Job, claim: Claim) -> Verdict:
         """An intent, where its claim is granted."""
@@ -203,6 +216,18 @@ class SqliteFile:
         written = self._insert(connection, job)
         if written.rowcount > 0 and written.lastrowid is not None:  # the number of its intent
             self._claimed(connection).release(written.lastrowid, used_tokens(row), job.at)
+        elif written.rowcount == 0 and row.outcome != LOST:
+            self._correct(connection, job, row)
+
+    def _correct(self, connection: sqlite3.Connection, job: Job, row: Settlement) -> None:
+        """The first settlement counts. But where that was a sweep's, which took us for dead and knew nothing, what
+        the upstream has told us is what it says afterwards."""
+        if connection.execute(self._statements["is_lost"], (row.attempt,)).fetchone() is None:
+            return
+        if row.generation_id:
+            self._insert(connection, Job(Opened(row.attempt, row.generation_id), job.at))
+        if row.quality == "reported" and row.cost_units is not None:
+            self._insert(connection, Job(as_told_later(row), job.at))
 
     def _claimed(self, connection: sqlite3.Connection) -> SqliteClaims:
         if self._claims is None:
@@ -221,10 +246,15 @@ class SqliteFile:
     def _recover(self, connection: sqlite3.Connection, exc: BaseException) -> None:
         """After a failure: no transaction stays open, and a doubtful connection is not used again."""
         self._roll_back(connection)
-        if isinstance(exc, sqlite3.Error) and not _name(exc).startswith(_HARMLESS):
+        if isinstance(exc, sqlite3.Error) and sqlite_faults.is_full(exc):
+            self._commits = (
+                CHECKPOINT  # once it is copied into the file, the log's own room can be used again
+            )
+        if isinstance(exc, sqlite3.Error) and not sqlite_faults.is_harmless(exc):
             self.close()
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
+        self._claims = None  # its first look at the clock may be undone with the rest
         try:
             if connection.in_transaction:
                 connection.execute("rollback")
@@ -311,7 +341,7 @@ def applied(connection: sqlite3.Connection, path: str) -> tuple[str, ...]:
         return ()
     if connection.execute("pragma application_id").fetchone()[0] != APPLICATION_ID:
         raise LedgerError(
-            f"The file {path} is a database of another program, not a ledger.", hint=(_ANOTHER_PLACE,)
+            f"The file {path} is a database of another program, not a ledger.", hint=(ANOTHER_PLACE,)
         )
     return tuple(name for (name,) in connection.execute("select name from migration order by name"))
 
@@ -322,7 +352,7 @@ def refuse_newer(done: tuple[str, ...], migrations: Mapping[str, str], path: str
     if unknown:
         raise LedgerError(
             f"The ledger {path} was written by a newer Bytedeck ({unknown[-1]}).",
-            hint=("Upgrade Bytedeck.", _ANOTHER_PLACE),
+            hint=("Upgrade Bytedeck.", ANOTHER_PLACE),
         )
 
 
@@ -344,38 +374,9 @@ def _patiently(step: Callable[[], object], patience: float) -> None:
             step()
             return
         except sqlite3.OperationalError as exc:
-            if not _name(exc).startswith("SQLITE_BUSY") or time.monotonic() >= until:
+            if not sqlite_faults.name(exc).startswith("SQLITE_BUSY") or time.monotonic() >= until:
                 raise
             time.sleep(0.01)
-
-
-def explain(error: Exception, path: str) -> LedgerError:
-    """The error as a person should read it: which file, what is wrong, what to do."""
-    if isinstance(error, LedgerError):
-        return error
-    name = _name(error)
-    for prefix, what, remedy in _FAULTS:
-        if name.startswith(prefix):
-            return _error(f"The ledger {path} {what}.", error, remedy, _ANOTHER_PLACE)
-    if isinstance(error, OSError):
-        why = error.strerror or type(error).__name__
-        return _error(f"The ledger {path} cannot be opened: {why}.", error, _ANOTHER_PLACE)
-    if name == "SQLITE_CONSTRAINT_UNIQUE":
-        return _error("The attempt is in the ledger already.", error)
-    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
-        return _error(f"The ledger {path} cannot be used: {error}.", error, _ANOTHER_PLACE)
-    return _error(f"A row does not fit into the ledger {path}.", error)
-
-
-def _error(sentence: str, error: Exception, *hint: str) -> LedgerError:
-    made = LedgerError(sentence, detail=f"{type(error).__name__}: {error}", hint=hint)
-    made.__cause__ = error
-    return made
-
-
-def _name(error: Exception) -> str:
-    """SQLite's own name of an error: `SQLITE_BUSY_SNAPSHOT`; "" for any other error."""
-    return getattr(error, "sqlite_errorname", "") or ""
 
 
 def _readable(value: Any) -> Any:

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 from msgspec import Struct
 
@@ -18,13 +18,14 @@ from ..claims import NEW, Bucket, Budget
 from ..errors import LedgerError
 from ..guard.budget import account
 from ..health import Learnt, Seen
-from ..ledger.entry import Awaiting, Row, cost_problem, instant, lost, moment, seconds, state
+from ..ledger.entry import Awaiting, Row, cost_problem, instant, lost, moment, seconds
 from ..ledger.report import By, Report, Tally, Verification, build
 from ..types import Settlement
 from . import clock, sql
-from .owner import boot, is_gone
+from .owner import boot, is_gone, pulse
 from .sqlite_claims import SqliteClaims
-from .sqlite_file import applied, connect, explain, prepare, refuse_newer
+from .sqlite_faults import explain
+from .sqlite_file import applied, connect, prepare, refuse_newer
 from .store import MOST_RECENT, Cursor, Recent, Standing
 
 # As the SQL splits its sums: in billions of units, and the rest.
@@ -126,12 +127,19 @@ def orphans(path: str, busy_timeout: float, now: int) -> Orphans:
         if last < first - 1:  # rows were taken out, and their numbers are used again
             first = 0
         found = _ask(connection, "open", first=first).fetchall()
+        silent = _silences(connection)
     ends = tuple(
         lost(attempt, model, generation)
         for _, attempt, model, owner, at, generation in found
-        if is_gone(owner, at, now)
+        if is_gone(owner, at, now, silent.get(owner))
     )
     return Orphans(ends, first, found[0][0] if found else last + 1)
+
+
+def _silences(connection: sqlite3.Connection) -> dict[str, int]:
+    """Process → microseconds since its last sign of life; of those that gave one since the machine was started."""
+    beats, now = _ask(connection, "beats", boot=boot()).fetchall(), pulse()
+    return {owner: now - beat for owner, beat in beats}
 
 
 def recent(path: str, since: int, after: Cursor) -> Recent:
@@ -274,12 +282,12 @@ def _verify(connection: sqlite3.Connection, path: str, now: int) -> Verification
         problems.append(f"{count} rows of kind {kind} have no intent.")
     found, wrong = _costs(connection)
     problems += wrong
-    for by in get_args(By):
-        tallies = _tallies(connection, by, _EVER)
-        for field, what in _PROVEN.items():
-            summed = sum(getattr(tally, field) for tally in tallies)
-            if summed != found[field]:
-                problems.append(f"{what} is {found[field]} by the rows, {summed} by the report by {by}.")
+    # All reports are one statement, and differ in the words they group by.
+    tallies = _tallies(connection, "task", _EVER)
+    for field, what in _PROVEN.items():
+        summed = sum(getattr(tally, field) for tally in tallies)
+        if summed != found[field]:
+            problems.append(f"{what} is {found[field]} by the rows, {summed} by the reports.")
     problems += _accounts(connection)
     cost_units = found.pop("units")
     states = _states(connection, now)
@@ -325,15 +333,18 @@ def _costs(connection: sqlite3.Connection) -> tuple[dict[str, int], list[str]]:
 
 
 def _states(connection: sqlite3.Connection, now: int) -> dict[str, int]:
-    counts = {"attempts": 0, "settled": 0, "awaiting": 0, "in_flight": 0, "orphaned": 0}
-    for settled, unknown, named, reconciled, owner, at, count in _ask(connection, "states"):
-        cost = None if unknown else 0
-        where: str = state(bool(settled), cost, "named" if named else "", bool(reconciled))
-        if where == "open":
-            where = "orphaned" if is_gone(owner, at, now) else "in_flight"
-        counts[where] += count
-        counts["attempts"] += count
-    return counts
+    (attempts,) = _ask(connection, "begun").fetchone()
+    awaiting = sum(1 for _ in _ask(connection, "awaiting", limit=attempts, after=0))
+    silent = _silences(connection)
+    running = [(owner, at) for _, _, _, owner, at, _ in _ask(connection, "open", first=_EVER)]
+    orphaned = sum(is_gone(owner, at, now, silent.get(owner)) for owner, at in running)
+    return {
+        "attempts": attempts,
+        "settled": attempts - awaiting - len(running),
+        "awaiting": awaiting,
+        "in_flight": len(running) - orphaned,
+        "orphaned": orphaned,
+    }
 
 
 def _ask(connection: sqlite3.Connection, name: str, **params: str | int) -> sqlite3.Cursor:

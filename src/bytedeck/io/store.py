@@ -33,6 +33,21 @@ class Standing(Struct, frozen=True):
     """Microseconds since 1970."""
 
 
+class Owed(Struct, frozen=True):
+    """Rows that could not be written yet, and are tried again."""
+
+    rows: int
+    why: str
+    """What was last in the way, for a person."""
+
+    def __str__(self) -> str:
+        what = "1 row waits" if self.rows == 1 else f"{self.rows:,} rows wait"
+        return f"{what} to be written. {self.why}"
+
+
+NOTHING_OWED = Owed(0, "")
+
+
 class Cursor(Struct, frozen=True):
     """How far `recent` has read; what the numbers mean only the store knows."""
 
@@ -70,15 +85,20 @@ class Store(Receiver, Protocol):
     """Rows go in through one FIFO, so that a settlement never overtakes its intent.
 
     Every method but `flush`, `close`, `sweep` and the reading ones returns at once. A failure to write a mark,
-    a settlement or a reconciliation is kept in `lost` and told, never raised: the answer is worth more than its
-    receipt. After `close` a store may be used again; it then opens its file anew.
+    a settlement or a reconciliation is told, never raised: the answer is worth more than its receipt. Where the
+    reason may pass (a full disk, a lock), the row is `owed`, and tried again until it is written or the store is
+    closed; else it is `lost`. After `close` a store may be used again; it then opens its file anew.
     """
 
     location: str
     """Where the rows are, for a person."""
 
     lost: list[str]
-    """One sentence for each row that could not be written (the first thousand)."""
+    """One sentence for each row that is missing for good (the first thousand)."""
+
+    @property
+    def owed(self) -> Owed:
+        """What could not be written yet."""
 
     def begin(self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None = None) -> None:
         """Take what is claimed and write the intent, both or neither; call `done` with the verdict.
@@ -98,10 +118,10 @@ class Store(Receiver, Protocol):
         """
 
     def flush(self, timeout: float = 5.0) -> None:
-        """Return when all that was handed over is written or lost, or after `timeout` seconds."""
+        """Return when all that was handed over is written, owed after another try, or lost; or after `timeout` seconds."""
 
     def close(self) -> None:
-        """Flush and let go of the file. Idempotent."""
+        """Flush and let go of the file; what is owed is tried for a second, and then lost. Idempotent."""
 
     def standing(self, buckets: Sequence[Bucket], budgets: Sequence[Budget]) -> Standing:
         """How these stand now. Takes and writes nothing. Raises LedgerError if they cannot be read."""
@@ -122,7 +142,7 @@ class Store(Receiver, Protocol):
         """Settle what processes that have died left open (`ledger.entry.lost`); how many attempts that were.
 
         A process that lives, however long it is paused, keeps its attempts; one that cannot be looked at keeps
-        them for `owner.LEASE`. Raises LedgerError if the ledger cannot be read.
+        them as long as it gives signs of life (`owner.is_gone`). Raises LedgerError if the ledger cannot be read.
         """
 
     def awaiting(self, limit: int = 1000, after: int = 0) -> list[Awaiting]:

@@ -6,8 +6,9 @@ waiting; else the thread writes it. What nobody waits for (`put`) is on disk wit
 A Ctrl-C may be raised after any call. So who writes on the spot takes rows from the queue only when they are
 written: a mark or a settlement may be written twice, which does nothing, but is never lost.
 
-Nothing is raised: who waits for a row gets the error as its verdict, all other rows that could not be
-written are told in `lost`. Works on after a fork, and writes what is left when the interpreter ends.
+Nothing is raised: who waits for a row gets the error as its verdict; all other rows that could not be written
+are tried again (`backlog.py`) where the reason may pass, and else told in `lost`. Works on after a fork, and
+writes what is left when the interpreter ends.
 """
 
 from __future__ import annotations
@@ -16,20 +17,19 @@ import atexit
 import os
 import sys
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
-from msgspec import Struct
-
-from ..claims import GRANTED, Claim
+from ..claims import GRANTED
 from ..errors import LedgerError
-from ..ledger.entry import Mark, Opened, Reconciliation, Swept
-from ..types import Intent, Settlement
-from .store import Verdict
+from .backlog import Backlog, comes_again, sentence
+from .sink import Job, Sink, Verdicts
+from .store import NOTHING_OWED, Owed, Verdict
 
 # Bounds how long the first row of a batch waits for the last one: 500 rows take about 5 ms.
 _BATCH = 500
@@ -38,51 +38,20 @@ _LINGER = 0.01
 # What a caller writes along with its own row; a longer queue is the thread's.
 _ALONG = 32
 _MOST_LOST = 1000
+# Rows that are tried one by one on a disk that takes no more: a smaller one may still fit.
+_STRIKES = 8
+# Seconds for which an end is put off by rows that cannot be written. Who waits for its prompt to come back does not
+# free space meanwhile, and for a lock each try waits by itself.
+_LAST_PATIENCE = 1.0
+# Seconds after which the sink is looked after, though nothing comes.
+_IDLE = 30.0
 # A fork waits for the commit in progress, but not for a database that somebody else has locked.
 _FORK_PATIENCE = 1.0
 
 
-class Job(Struct, gc=False):
-    """A row to write. Without one, `done` is called when all that came before is written or lost."""
-
-    row: Mark | None
-    at: int
-    """When it was handed over, in microseconds since 1970."""
-    done: Callable[[Verdict], None] | None = None
-    claim: Claim | None = None
-    """Of an intent: it is written only where this is granted."""
-
-
-Verdicts: TypeAlias = dict[int, Verdict]
-"""By a job's identity; what is not in it is written."""
-
-
-class Sink(Protocol):
-    """What the thread writes to, made at the first row. One caller at a time."""
-
-    def write(self, jobs: list[Job]) -> Verdicts:
-        """Make the rows durable, all or none but those whose claim is not granted. May wait, may raise anything."""
-
-    def write_at_once(self, jobs: list[Job]) -> Verdicts | None:
-        """As `write`, but where that would have to wait or goes wrong, None, and nothing is written."""
-
-    def tidy(self) -> None:
-        """What has to be done now and then, and takes its time. Raises nothing."""
-
-    def close(self) -> None:
-        """Let go of the file; the next `write` opens it again."""
-
-    def leave(self, clean: bool) -> None:
-        """In the child of a fork: forget what belongs to the parent. `clean`: nothing was going on."""
-
-    def explain(self, error: Exception) -> LedgerError:
-        """The error as a person should read it."""
-
-    def hopeless(self, error: Exception) -> bool:
-        """Whether every other row would fail as this one did, perhaps after a long wait."""
-
-
 _STOP = Job(None, 0)
+_REST = Job(None, 0)
+"""As `_STOP`, and what could not be written is kept for the next thread."""
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 
 
@@ -123,9 +92,9 @@ class Writer:
             self._tell(job, verdicts.get(id(job), GRANTED))
 
     def flush(self, timeout: float) -> None:
-        """Return when all that was handed over is written or lost, or after `timeout` seconds."""
+        """Return when all that was handed over is written, owed or lost, or after `timeout` seconds."""
         thread = self._thread
-        if thread is None or thread is threading.current_thread():
+        if thread is threading.current_thread() or (thread is None and not self._backlog):
             return
         done = threading.Event()
         self._hurry(Job(None, 0, lambda _verdict: done.set()))
@@ -133,14 +102,21 @@ class Writer:
 
     def stop(self) -> None:
         """Let the thread end after all that was handed over, without waiting for it."""
-        if self._thread is not None:
+        if self._thread is not None or self._backlog:
             self._hurry(_STOP)
 
-    def close(self, timeout: float = 10.0) -> None:
+    @property
+    def owed(self) -> Owed:
+        """What could not be written yet."""
+        rows, why = len(self._backlog), self._backlog.why
+        return Owed(rows, str(why)) if rows and why is not None else NOTHING_OWED
+
+    def close(self, timeout: float = 15.0) -> None:
         """Let the thread end, and wait for it."""
         with self._starting:  # a thread that somebody is about to start cannot be waited for
             thread = self._thread
         self.stop()
+        thread = thread or self._thread  # which `stop` has started for what is owed
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
 
@@ -151,6 +127,7 @@ class Writer:
         self._bell: SimpleQueue[bool] = SimpleQueue()
         self._rung = False  # since the thread last took
         self._most = _BATCH
+        self._backlog = Backlog()
         self._thread: threading.Thread | None = None
         self._starting = threading.RLock()
         self._busy = threading.Lock()  # held by who takes from the queue and writes
@@ -167,7 +144,7 @@ class Writer:
         Not where others wait for theirs, or for their turn: the thread was told, and takes all of them at once.
         """
         queue, sink = self._queue, self._sink
-        if sink is None or len(queue) > _ALONG:
+        if sink is None or self._backlog or len(queue) > _ALONG:
             return None
         before = [queue[at] for at in range(len(queue))]
         if any(other.row is None or other.done is not None for other in before):
@@ -195,7 +172,7 @@ class Writer:
             except BaseException:  # a Ctrl-C; should it run all the same, it sees that it is not the one
                 self._thread = None
                 raise
-        self._queue.append(_STOP)
+        self._queue.append(_STOP if _ending else _REST)
         self._bell.put(True)
         self._run()
 
@@ -212,25 +189,23 @@ class Writer:
     def _turn(self) -> bool:
         """Write what is there. False once the thread shall end."""
         # Woken to linger first, unless somebody waits.
-        if not self._bell.get():
-            with suppress(Empty):
+        with suppress(Empty):
+            if not self._bell.get(timeout=self._backlog.wait if self._backlog else _IDLE):
                 self._bell.get(timeout=_LINGER)
         with self._busy:
             self._rung = False
             jobs = self._take()
-            verdicts = self._write([job for job in jobs if job.row is not None])
-            # After a failure all at once: to wait for a lock once a batch would take longer than rows come in.
-            failed = any(isinstance(verdict, Exception) for verdict in verdicts.values())
-            self._most = len(self._queue) + _BATCH if failed else _BATCH
+            verdicts = self._written(jobs)
             if self._sink is not None:
                 self._sink.tidy()
         for job in jobs:
-            with suppress(BaseException):  # a callback that exits does so alone
-                self._tell(job, verdicts.get(id(job), GRANTED))
-        is_over = any(job is _STOP for job in jobs)
-        if is_over:
-            self._leave()
-        return not is_over
+            if job.done is not None:
+                with suppress(BaseException):  # a callback that exits does so alone
+                    self._tell(job, verdicts.get(id(job), GRANTED))
+        if not any(job is _STOP or job is _REST for job in jobs):
+            return True
+        self._leave(for_good=any(job is _STOP for job in jobs))
+        return False
 
     def _take(self) -> list[Job]:
         """What is there, in its order; of more than a batch the rest is for the next turn."""
@@ -238,6 +213,57 @@ class Writer:
         if len(jobs) == self._most:
             self._bell.put(True)
         return jobs
+
+    def _written(self, jobs: list[Job]) -> Verdicts:
+        """Write what these are, and what is owed, where that may go by now. Only while `_busy`."""
+        backlog, rows = self._backlog, [job for job in jobs if job.row is not None]
+        if backlog:  # no row overtakes one of its own attempt
+            rows = [job for job in rows if not (self._is_awaited(job) and backlog.takes(job))]
+        verdicts = self._write(rows)
+        failed = [(job, error) for job in rows if isinstance(error := verdicts.get(id(job)), Exception)]
+        # After a failure all at once: to wait for a lock once a batch would take longer than rows come in.
+        self._most = len(self._queue) + _BATCH if failed else _BATCH
+        kept = [error for job, error in failed if job.done is None and self._is_kept(job, error)]
+        if kept:
+            backlog.put_off(self._explain(kept[-1]))
+        # Who waits for a flush asks for it; and where an intent could be written, there may be room again.
+        is_asked = any(job.done is not None for job in jobs)
+        if backlog and not failed and (is_asked or not backlog.wait):
+            self._pay()
+        return verdicts
+
+    def _is_awaited(self, job: Job) -> bool:
+        """Whether the ledger has room for what nobody waits for: a row without its intent would do nothing."""
+        sink, row = self._sink, job.row
+        return job.done is None and row is not None and sink is not None and sink.awaits(row)
+
+    def _is_kept(self, job: Job, error: Exception) -> bool:
+        """Whether a row that was not written is owed; else it is lost."""
+        is_kept = self._may_pass(error) and self._is_awaited(job) and self._backlog.takes(job)
+        if not is_kept:
+            self._lose(job, error)
+        return is_kept
+
+    def _may_pass(self, error: object) -> bool:
+        return isinstance(error, Exception) and self._sink is not None and self._sink.may_pass(error)
+
+    def _pay(self) -> None:
+        """Write what is owed, the oldest first, up to the first batch of which something stays."""
+        backlog = self._backlog
+        while batch := backlog.first(_BATCH):
+            verdicts = self._write(batch)
+            failed = {
+                id(job): error for job in batch if isinstance(error := verdicts.get(id(job)), Exception)
+            }
+            stay = {name: error for name, error in failed.items() if self._may_pass(error)}
+            backlog.drop(job for job in batch if id(job) not in stay)
+            for job in batch:
+                if id(job) in failed and id(job) not in stay:
+                    self._lose(job, failed[id(job)])
+            if stay:
+                backlog.put_off(self._explain(next(iter(stay.values()))))
+                return
+        backlog.hurry()
 
     def _write(self, rows: list[Job]) -> Verdicts:
         """Write the rows; an exception is the verdict on one that failed."""
@@ -250,41 +276,62 @@ class Writer:
             return self._apart(rows, exc)
 
     def _apart(self, rows: list[Job], error: Exception) -> Verdicts:
-        """Row by row, so that a bad one takes no others along."""
-        if self._sink is None or len(rows) == 1:
+        """Row by row, so that a bad one takes no others along; but those of its own attempt behind it."""
+        sink = self._sink
+        if sink is None or len(rows) == 1:
             return {id(job): error for job in rows}
         verdicts: Verdicts = {}
+        broken: dict[str, Exception] = {}
+        strikes = 0
         for job in rows:
-            if not self._sink.hopeless(error):
+            attempt = getattr(job.row, "attempt", "")
+            if attempt not in broken and not sink.hopeless(error) and strikes < _STRIKES:
                 try:
-                    verdicts |= self._sink.write([job])
+                    verdicts |= sink.write([job])
+                    strikes = 0
                     continue
                 except Exception as exc:  # noqa: BLE001 - as above
                     error = exc
-            verdicts[id(job)] = error
+                    strikes += sink.may_pass(exc)
+            verdicts[id(job)] = error = broken.get(attempt, error)
+            if job.done is None:
+                broken[attempt] = error
         return verdicts
 
     def _tell(self, job: Job, verdict: Verdict) -> None:
         if isinstance(verdict, Exception):
             verdict = self._explain(verdict)
-        if job.done is None:
-            if (
-                isinstance(verdict, LedgerError)
-                and not isinstance(job.row, Swept)
-                and len(self._lost) < _MOST_LOST
-            ):
-                self._lost.append(_sentence(job, verdict))
-            return
-        with suppress(Exception):  # this waiter is gone (a closed loop, say); the others are not
-            job.done(verdict)
+        if job.done is not None:
+            with suppress(Exception):  # this waiter is gone (a closed loop, say); the others are not
+                job.done(verdict)
+
+    def _lose(self, job: Job, error: Exception) -> None:
+        if job.row is not None and not comes_again(job.row) and len(self._lost) < _MOST_LOST:
+            self._lost.append(sentence(job.row, self._explain(error)))
 
     def _explain(self, error: Exception) -> LedgerError:
         if self._sink is None:  # not even made: Python without sqlite3, say
             return LedgerError(f"The ledger cannot be written: {error}.")
         return self._sink.explain(error)
 
-    def _leave(self) -> None:
+    def _settle_up(self) -> None:
+        """The last tries; what is owed after them is lost."""
+        backlog, until = self._backlog, time.monotonic() + _LAST_PATIENCE
+        backlog.hurry()
+        while backlog:
+            with self._busy:
+                self._pay()
+            if not backlog or time.monotonic() + backlog.wait > until:
+                break
+            time.sleep(backlog.wait)
+        if backlog.why is not None:
+            for job in backlog.give_up():
+                self._lose(job, backlog.why)
+
+    def _leave(self, *, for_good: bool) -> None:
         """Let go of the file and the thread. What came meanwhile is another thread's: somebody waits for the end of this one."""
+        if for_good:
+            self._settle_up()
         with self._busy:
             self._thread = None
             if self._sink is not None:
@@ -292,20 +339,6 @@ class Writer:
         # Who put a row meanwhile saw no thread and started one, or the row is seen here.
         if self._queue and self._thread is None:
             self._start()
-
-
-_KINDS: dict[type[Mark], str] = {
-    Intent: "intent",
-    Opened: "generation id",
-    Settlement: "settlement",
-    Reconciliation: "reconciled cost",
-}
-
-
-def _sentence(job: Job, verdict: LedgerError) -> str:
-    assert job.row is not None  # noqa: S101 - only rows fail
-    assert not isinstance(job.row, Swept)  # noqa: S101 - the next sweep begins a little earlier, that is all
-    return f"The {_KINDS[type(job.row)]} of attempt {job.row.attempt} was not recorded. {verdict}"
 
 
 # A thread that is started while the interpreter ends would never run, and its starter would hang.

@@ -176,6 +176,16 @@ def lost(attempt: str, model: str, generation_id: str) -> Settlement:
     )
 
 
+def as_told_later(settlement: Settlement) -> Reconciliation:
+    """What the upstream told of an attempt that had been settled as lost by then."""
+    return Reconciliation(
+        attempt=settlement.attempt,
+        cost_units=settlement.cost_units,
+        cost_text=settlement.cost_text,
+        usage=settlement.usage,
+    )
+
+
 def join(
     intent: Intent,
     at: int,

@@ -106,6 +106,8 @@ class Verification(Struct, frozen=True, kw_only=True):
     worst_units: int = 0
     """What those may have cost at most, but for the `unbounded` ones among them."""
     unbounded: int = 0
+    owed: int = 0
+    """Rows of this process that could not be written yet. The first problem says why."""
     problems: tuple[str, ...] = ()
     """One sentence each."""
 

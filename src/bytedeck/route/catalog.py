@@ -15,12 +15,12 @@ from msgspec import Raw, Struct
 
 from ..config import nearest
 from ..types import Model, Price, PriceRule
-from .prices import estimate, price_at, worst_case
+from .prices import dearest, estimate, price_at, worst_case
 
 if TYPE_CHECKING:
     from datetime import date
 
-__all__ = ["Catalog", "estimate", "parse", "price_at", "worst_case"]
+__all__ = ["Catalog", "dearest", "estimate", "parse", "price_at", "worst_case"]
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 # A thousand dollars for one token is a mistake in the list, not a price.

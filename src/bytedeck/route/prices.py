@@ -84,6 +84,24 @@ def worst_case(
     return max(costs)
 
 
+def dearest(model: Model, body_bytes: int, at: int | None = None) -> Model:
+    """The model at the dearest price that may hold, item by item, and at no other; arguments as for `worst_case`.
+
+    What is reserved is then the ceiling: in an hour of cheap prices, say, no other endpoint may take the dear ones.
+    """
+    if not model.price_rules or model.price is None:
+        return model
+    lengths = tuple(_lengths(model.price_rules, body_bytes + _PREAMBLE))
+    found = [
+        price_at(model, tokens, minute) for minute in _minutes(model.price_rules, at) for tokens in lengths
+    ]
+    items = {
+        key: max((usd for price in found if (usd := getattr(price, key)) is not None), default=None)
+        for key in Price.__struct_fields__
+    }
+    return msgspec.structs.replace(model, price=Price(**items), price_rules=())
+
+
 def _at_most(price: Price | None, prompt: int, completion: int, searches: int) -> int | None:
     if price is None or price.prompt is None or price.completion is None:
         return None

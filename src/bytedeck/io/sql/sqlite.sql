@@ -59,6 +59,7 @@ select spent, held from account where scope = :scope and whose = :whose and sinc
 -- name: open_account
 insert into account (scope, whose, period, since, until, spent, held)
 values (:scope, :whose, :period, :since, :until, :spent, :held)
+on conflict do nothing
 
 -- name: forget_accounts
 delete from account where until < :before
@@ -79,7 +80,18 @@ from (
 )
 
 -- name: accounts
-select scope, whose, period, since, until, spent, held from account
+select scope, whose, period, since, until, spent, held from account where spent + held is not null
+
+-- name: is_lost
+select 1 from settlement s join intent i on i.id = s.intent
+where i.attempt = ? and s.outcome = 'lost' and s.cost_units is null
+
+-- name: beat
+insert into owner (name, boot, beat) values (?, ?, ?)
+on conflict do update set beat = excluded.beat
+
+-- name: forget_beats
+delete from owner where boot <> ? or beat < ?
 
 -- name: swept
 insert into swept (id, before) values (1, ?1)
@@ -131,11 +143,8 @@ select count(distinct request) from intent where at >= :since
 -- name: costs
 select attempt, cost_units, cost_text, upstream_units, is_byok, worst_units from attempts
 
--- name: states
-select
-  settled_at is not null, cost_units is null, generation_id <> '', reconciled_at is not null,
-  iif(settled_at is null, owner, ''), iif(settled_at is null, at, 0), count(*)
-from attempts group by 1, 2, 3, 4, 5, 6
+-- name: begun
+select count(*) from intent
 
 -- name: swept_before
 select coalesce(max(before), 0) from swept
@@ -144,6 +153,9 @@ select coalesce(max(before), 0) from swept
 select i.id, i.attempt, i.model, i.owner, i.at, coalesce(o.generation_id, '')
 from intent i left join settlement s on s.intent = i.id left join opened o on o.intent = i.id
 where i.id >= :first and s.intent is null order by i.id
+
+-- name: beats
+select name, beat from owner where boot = :boot
 
 -- name: awaiting
 select i.attempt, coalesce(nullif(s.generation_id, ''), o.generation_id) as generation_id, i.key, s.at, i.id

@@ -22,16 +22,17 @@ create table held (
 -- Accounts of budgets: whose (a key, a task or, with '', all), and which period. An account is made when a budget first
 -- asks for it, from the rows that there are; from then on the triggers below keep it, whoever writes. So it is always the
 -- sum of the rows it covers: of settled attempts what they cost, or their worst case while that is not known, and of the
--- others the worst case as held. A sum that left 64 bits would fail the row: it stops growing before. One update for each
--- scope goes by the primary key, in a third of the time that one for all of them takes.
+-- others the worst case as held. A sum that left 64 bits would fail the row: it becomes null before, and is then summed up
+-- whenever it is asked for. One update for each scope goes by the primary key, in a third of the time that one for all of them
+-- takes.
 create table account (
   scope text not null,
   whose text not null,
   period text not null,
   since integer not null,
   until integer not null,
-  spent integer not null,
-  held integer not null,
+  spent integer,
+  held integer,
   primary key (scope, whose, since, until)
 ) strict, without rowid;
 
@@ -41,11 +42,17 @@ select '' as key, '' as task, 0 as at, 0 as spent, 0 as held;
 
 create trigger movement_moves instead of insert on movement
 begin
-  update account set spent = min(spent, 8000000000000000000) + new.spent, held = min(held, 8000000000000000000) + new.held
+  update account set
+    spent = iif(abs(spent + 0.0 + new.spent) < 8e18, spent + new.spent, null),
+    held = iif(abs(held + 0.0 + new.held) < 8e18, held + new.held, null)
   where scope = 'all' and whose = '' and since <= new.at and until > new.at;
-  update account set spent = min(spent, 8000000000000000000) + new.spent, held = min(held, 8000000000000000000) + new.held
+  update account set
+    spent = iif(abs(spent + 0.0 + new.spent) < 8e18, spent + new.spent, null),
+    held = iif(abs(held + 0.0 + new.held) < 8e18, held + new.held, null)
   where scope = 'key' and whose = new.key and since <= new.at and until > new.at;
-  update account set spent = min(spent, 8000000000000000000) + new.spent, held = min(held, 8000000000000000000) + new.held
+  update account set
+    spent = iif(abs(spent + 0.0 + new.spent) < 8e18, spent + new.spent, null),
+    held = iif(abs(held + 0.0 + new.held) < 8e18, held + new.held, null)
   where scope = 'task' and whose = new.task and since <= new.at and until > new.at;
 end;
 

@@ -1,0 +1,66 @@
+"""A cap on a day's spend is offered once, when a key is saved. Who has no terminal is told once, and never asked."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import limits, tell
+
+if TYPE_CHECKING:
+    from ..config import Config
+
+_MARK = ".cap-offered"
+_NO = ("", "0", "no", "none", "off")
+
+
+def offer(config: Config) -> None:
+    """Ask for the cap, unless a budget is set or it was asked before. Raises click.Abort where the person leaves."""
+    is_said = bool(config.rules.budgets) or config.where["budget.daily"] != "default"
+    if is_said or not _is_first_time(config.home):
+        return
+    if not (tell.is_terminal(sys.stdin) and tell.is_terminal(sys.stderr)):
+        tell.say("No limit is set on what it may spend. One line sets it: byte limits daily 5", dim=True)
+        return
+    said = click.prompt(
+        "Daily cap in USD, such as 5 (Enter for none)",
+        default="",
+        show_default=False,
+        err=True,
+        value_proc=_amount,
+    )
+    if not said:
+        tell.say("No cap. One can be set at any time: byte limits daily 5", dim=True)
+        return
+    from ..config import load, set_budget
+
+    set_budget(config.file, "daily", said)
+    (budget,) = load().rules.budgets  # there was none
+    tell.out(f"{limits.sentence(budget)} Change it with: byte limits daily 10, or off")
+
+
+def _amount(typed: str) -> str:
+    """What is typed, as `set_budget` takes it; "" for none. Raises UsageError, so that it is asked again."""
+    from ..config.limits import amount
+
+    said = typed.strip().removeprefix("$").strip()
+    if said.lower() in _NO:
+        return ""
+    try:
+        amount(said)
+    except ValueError as exc:
+        raise click.UsageError("That is no amount in USD, such as 5 or 0.50.") from exc
+    return said
+
+
+def _is_first_time(home: Path) -> bool:
+    """Whether nobody was offered it; from now on somebody was. Where that cannot be kept, nobody is ever asked."""
+    try:
+        os.close(os.open(home / _MARK, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError:
+        return False
+    return True

@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import random
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -58,8 +59,11 @@ CONFIG = """
 [budget]
 total = "{usd}"
 [limits]
+requests = "1200/minute, burst 20"
+tokens = "150000/minute"
 wait = 5
 """
+"""The limits are there to be in the way now and then, and to be taken together with the budget."""
 SPREAD = 0.1
 """Seconds after one of its answers within which a process is killed."""
 LOOK = 0.02
@@ -342,6 +346,13 @@ def budget(processes: int, tasks: int, kills: int, usd: str, seed: str) -> list[
             return _judge(hub, sim, them, watched, seconds)
 
 
+def _tokens_held(hub: Hub) -> list[str]:
+    """Attempts that still hold tokens of a limit, by the file itself."""
+    with contextlib.closing(sqlite3.connect(hub.house.store.location)) as connection:
+        (count,) = connection.execute("select count(*) from held").fetchone()
+    return [f"{count} attempts hold tokens, and nobody asks"] if count else []
+
+
 def _judge(hub: Hub, sim: SimulatorProcess, them: Storm, watched: Watched, seconds: float) -> list[str]:
     """Sweep, look up, spend the rest, and hold the books against the simulator's."""
     limit = watched.budget.units
@@ -355,7 +366,7 @@ def _judge(hub: Hub, sim: SimulatorProcess, them: Storm, watched: Watched, secon
     spent, held = watched.look()
     books, check = read(hub, sim), hub.verify()
     told = broken(books, limit, them.killed) + unsettled(spent, held, watched.most, limit, worst)
-    told += [f"verify: {problem}" for problem in check.problems]
+    told += [f"verify: {problem}" for problem in check.problems] + _tokens_held(hub)
     told += [f"the look-up ended early: {one.stopped}" for one in (found, again) if one.stopped is not None]
     rows, charged = books.rows, sum(books.charges.values(), Decimal(0))
     print(f"{sum(them.ends.values())} tasks in {seconds:.1f} s, {len(them.killed)} kills; {dict(them.ends)}")

@@ -60,7 +60,7 @@ SCENES = (
     Scene("waited for", Bucket("requests", "model", "waited for", Limit(50, 1)), is_judged=True),
     Scene("one at once", Bucket("requests", "model", "one at once", Limit(20, 1, 1))),
     Scene("ten a span", Bucket("requests", "model", "ten a span", Limit(10, 3))),
-    Scene("tokens", Bucket("tokens", "model", "tokens", Limit(30_000, 1, 15_000)), lasts=0.3),
+    Scene("tokens", Bucket("tokens", "model", "tokens", Limit(30_000, 1, 6_000)), lasts=0.4),
     Scene("budget", Budget("all", "", "total", 8_000), lasts=0.05),
 )
 
@@ -119,7 +119,7 @@ class Worker:
         """One attempt, until it is let through or the scene is over."""
         most = {"requests": 1, "tokens": 2000}.get(getattr(scene.of, "measure", ""), WORST)
         amount = self._chance.randint(min(most, 10), most)
-        used = self._chance.randint(1, amount)
+        used = self._chance.choice((amount, amount, amount, self._chance.randint(1, amount)))
         name = f"{self._request}-{next(self._numbers)}"
         while clock.steady() < until:
             self._settle(clock.steady())
@@ -127,7 +127,8 @@ class Worker:
             self.asked[place] += 1
             if isinstance(verdict, Granted):
                 self.grants.append(Grant(place, at, used))
-                lasts = self._chance.randint(0, round(scene.lasts * SECOND))
+                # Most use all that they took; who gives something back does it late.
+                lasts = 0 if used == amount else self._chance.randint(0, round(scene.lasts * SECOND))
                 self._running.append((at + lasts, name, used, scene))
                 return
             if isinstance(verdict, Denied):

@@ -18,19 +18,19 @@ from upstream import Upstream
 
 
 class Clock:
-    """The buckets' clock, which a pause moves."""
+    """The buckets' clock, which nothing but a pause moves."""
 
     def __init__(self) -> None:
-        self._ahead = 0
+        self._now = clock.steady()
         self.pauses: list[float] = []
         """Seconds that were waited for, one each pause."""
 
     def steady(self) -> int:
-        return clock.steady() + self._ahead
+        return self._now
 
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
-        self._ahead += round(seconds * 1_000_000)
+        self._now += round(seconds * 1_000_000)
 
     async def asleep(self, seconds: float) -> None:
         self.sleep(seconds)

@@ -174,17 +174,6 @@ def test_without_a_budget_nothing_is_added(deck: Deck) -> None:
     assert deck.upstream.chats[0].json.keys() == {"model", "messages", "stream"}
 
 
-def test_an_answer_may_be_shortened(deck: Deck) -> None:
-    """Where no cap was asked for, and the budget pays for less than the longest answer: so long, and a note."""
-    face = deck(of(worst(deck(of(10**12)), max_tokens=1000)))
-    reply = face.chat(model=MODEL)
-    (sent,) = deck.upstream.chats
-    assert 900 < sent.json["max_tokens"] <= 1000
-    assert any(f"max_tokens is {sent.json['max_tokens']}" in note for note in reply.notes)
-    with pytest.raises(BudgetExceeded):  # a caller's own cap is not touched
-        face.chat(model=MODEL, max_tokens=1001)
-
-
 def test_a_budget_of_a_key(deck: Deck, cheap: int) -> None:
     """It holds for that key alone, and counts that key's attempts alone."""
     settings = f'[keys."…{CANARY[-4:]}".budget]\ntotal = "{to_text(cheap + COST)}"\n'

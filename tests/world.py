@@ -237,6 +237,7 @@ class World:
             return Refused(name, self.now, begin, "It may not go.", REFUSALS[begin])
         if begin == "broken":
             return Broken(name, self.now, "begin", "the disk is full.")
+        assert begin in ("", "began"), f"no such verdict: {begin}"
         return Began(name, self.now)
 
     def _opening(self, name: int, leg: Leg) -> Outcome:

@@ -90,6 +90,8 @@ class Budget(Struct, frozen=True):
     """Of the units; once so much is spent, it is told."""
 
     def __post_init__(self) -> None:
+        if self.scope == "model":
+            raise ValueError("a budget is for all, for a key or for a task")
         _whole("the budget in units", self.units, 1, MOST_UNITS)
         _whole("the share to warn at, in percent,", self.warn_percent, 1, 100)
 

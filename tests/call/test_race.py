@@ -32,7 +32,7 @@ TEXTS = {leg: f"one {leg} two {leg} " for leg in (1, 2, 3)}
 # How an attempt may go: what to change of a good one, whether it speaks, and whether it then is whole.
 WAYS: dict[str, tuple[Callable[[tuple[bytes, ...]], dict[str, Any]], bool, bool]] = {
     "whole": (lambda whole: {"pieces": whole}, True, True),
-    "refused by a limit": (lambda whole: {"pieces": whole, "begin": "refused"}, False, False),
+    "refused by a limit": (lambda whole: {"pieces": whole, "begin": "over_limit"}, False, False),
     "no store": (lambda whole: {"pieces": whole, "begin": "broken"}, False, False),
     "slow store": (lambda whole: {"pieces": whole, "begin": "slow"}, False, False),
     "no connection": (lambda whole: {"end": "refused"}, False, False),

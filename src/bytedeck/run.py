@@ -233,11 +233,10 @@ class Run:
 
         `size`: the bytes of the request.
         """
-
         reckoned = self._reckoned(candidate, size)
 
         def worst(changed: Amends) -> int | None:
-            return worst_case(self.ask, self.plan, reckoned, changed, size, self.deck.utc_minutes)
+            return worst_case(self.ask, self.plan, reckoned, changed, size + _A_CAP, self.deck.utc_minutes)
 
         found = request.affordable(self.ask, self.plan, candidate, amends, worst, units)
         if found is not None:
@@ -404,7 +403,7 @@ class Turn:
             return retry.Verdict("again", wait)
         if not fault.affordable_units or self._run.queue:  # a cheaper one may pay for a whole answer
             return retry.NEXT
-        size = len(job.request.body) + _A_CAP
+        size = len(job.request.body)
         capped = self._run.capped(self._candidate, self._amends, size, fault.affordable_units)
         self._amends = capped or self._amends
         return retry.NEXT if capped is None else retry.Verdict("again")

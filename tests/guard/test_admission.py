@@ -72,7 +72,10 @@ def test_a_grant_takes_from_all() -> None:
 REACHED = "The limit of 2 requests a minute to the model a/b is reached."
 BUSY = "What is left of the hard budget of $1 a day is held for attempts that run."
 ALLOW = ("Allow more, ask for fewer max_tokens, or name a cheaper model.",)
-BOUND = ("Set max_tokens, and name a model with a listed price, or bound its price with provider.max_price.",)
+BOUND = (
+    "Set max_tokens, and name a model with a listed price, or bound its price with provider.max_price.",
+    "Pictures, files, plugins and web searches have prices of their own: only a soft budget lets them through.",
+)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ _FEWER = ("Ask for fewer max_tokens, or raise the limit's burst.",)
 _ALLOW = ("Allow more, ask for fewer max_tokens, or name a cheaper model.",)
 _BOUND = (
     "Set max_tokens, and name a model with a listed price, or bound its price with provider.max_price.",
+    "Pictures, files, plugins and web searches have prices of their own: only a soft budget lets them through.",
 )
 
 

@@ -29,6 +29,8 @@ APPLICATION_ID = 0x42797465
 BUSY_TIMEOUT = 5.0
 # Commits between two copies of the log into the file: about 16 MB of log, 8 µs less an attempt than 4 MB.
 CHECKPOINT = 5000
+# After one for which the disk had no room.
+_SOON = 50
 # Microseconds; a look is a system call.
 _LOOK = 10_000
 
@@ -92,11 +94,15 @@ class SqliteFile:
                 self._beat(self._connection)
         if self._commits < CHECKPOINT:
             return
-        self._commits = 0
-        with suppress(sqlite3.Error):  # somebody reads: next time
+        try:
             self._connection.execute("pragma wal_checkpoint(passive)").fetchone()
             # The log's new beginning is synced to the disk, too, in the next commit: let that be ours.
             self._connection.execute(f"pragma application_id = {APPLICATION_ID}")
+            self._commits = 0
+        except (
+            sqlite3.Error
+        ) as exc:  # somebody reads: next time. Where the file may not grow, the log soon will not either
+            self._commits = CHECKPOINT - _SOON if sqlite_faults.is_full(exc) else 0
 
     def close(self) -> None:
         self._claims = None

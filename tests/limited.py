@@ -18,19 +18,19 @@ from upstream import Upstream
 
 
 class Clock:
-    """The buckets' clock, which nothing but a pause moves."""
+    """The buckets' clock: the machine's own, and what was waited for."""
 
     def __init__(self) -> None:
-        self._now = clock.steady()
+        self._ahead = 0
         self.pauses: list[float] = []
         """Seconds that were waited for, one each pause."""
 
     def steady(self) -> int:
-        return self._now
+        return clock.steady() + self._ahead
 
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
-        self._now += round(seconds * 1_000_000)
+        self._ahead += round(seconds * 1_000_000)
 
     async def asleep(self, seconds: float) -> None:
         self.sleep(seconds)

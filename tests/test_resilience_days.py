@@ -19,6 +19,7 @@ from bytedeck.errors import InvalidRequest, LedgerError
 from bytedeck.events import FellBack, Started
 from bytedeck.money import to_units
 from bytedeck.pipeline import Deck
+from bytedeck.purse import Purse
 from bytedeck.route.catalog import Catalog
 from bytedeck.types import Ask, Candidate, Delta, Model, Plan, Price, Reply, Timeouts, ToolCallPart
 from faces import FACES, Face
@@ -296,7 +297,7 @@ def test_a_task_with_a_search_has_no_bound() -> None:
     who = Candidate(model="maker/one", name="One", route="openrouter", why="", info=info)
     for defaults, is_bounded in (({}, True), (searching, False)):
         chosen = Plan(candidates=(who,), task="", defaults=defaults)
-        worst = pipeline.worst_case(ask, chosen, who, pipeline.request.Amends(), 100, 0)
+        worst = Purse(ask, chosen, CONFIG, 0).worst(who, pipeline.request.Amends(), 100)
         assert (worst is not None) is is_bounded
 
 

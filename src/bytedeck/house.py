@@ -238,7 +238,7 @@ class House:
         verdict, standing = judged(self.store, job.claim)
         capped = None
         if isinstance(verdict, Denied) and verdict.room and not run.queue:
-            capped = run.capped(first, amends, len(job.request.body), verdict.room)
+            capped = run.purse.capped(first, amends, len(job.request.body), verdict.room)
         return Explanation(
             plan=chosen,
             worst_units=job.intent.worst_units,

@@ -20,7 +20,7 @@ from .errors import TABLE, BudgetExceeded, ByteError, NoWayToAnswer, RateLimited
 from .events import Event, FellBack, Waiting
 from .guard import rules
 from .route.choose import choose
-from .run import Deck, Run, Turn, usual, worst_case
+from .run import Deck, Run, Turn, usual
 from .types import Ask, Candidate, Delta, Plan, Reply
 
 WORTH_TELLING = 1.0
@@ -185,4 +185,4 @@ def _tell(run: Run, event: Event) -> Flow[None]:
     run.at = max(back, run.at)
 
 
-__all__ = ["Deck", "answer", "plan", "worst_case"]
+__all__ = ["Deck", "answer", "plan"]

@@ -15,11 +15,10 @@ from .call.race import Finish
 from .call.request import Amends
 from .call.resume import Story, total
 from .call.voice import FRESH
-from .claims import MOST_UNITS
 from .config import Config
 from .errors import TABLE, ByteError, InvalidRequest, Row
-from .guard import budget, rules
 from .health import Health
+from .purse import Purse
 from .route import catalog
 from .route.catalog import Catalog
 from .route.fit import holds, too_long
@@ -30,19 +29,10 @@ MODELS_PER_REQUEST = 3
 
 MEASURED = 20
 """How many answers a model's usual time to the first token has to be of."""
-OWN_KEY_FEE = 20
-"""One part in so many comes on top where the account has a provider's key of its own (wire reference 4.2): nobody knows
-beforehand whether that one is used."""
-
-BYTES_PER_TOKEN = 3
-"""By which a prompt's tokens are estimated, for limits of tokens."""
-_A_CAP = len(',"max_tokens":1000000000')
-"""Bytes."""
-_FIRST_LOOK, _LAST_LOOK = 0.025, 1.0
-"""Seconds between two looks whether others have given back what they hold of a budget."""
-
 UNMEASURED = 10.0
 """Seconds without a word after which a race begins with a model whose usual time is not known."""
+_FIRST_LOOK, _LAST_LOOK = 0.025, 1.0
+"""Seconds between two looks whether others have given back what they hold of a budget."""
 
 
 class Deck(Struct, frozen=True, kw_only=True):
@@ -60,24 +50,6 @@ class Deck(Struct, frozen=True, kw_only=True):
     """Minutes since midnight, UTC: prices may depend on the hour."""
     health: Health = Health()
     """How models and keys are doing."""
-
-
-def worst_case(
-    ask: Ask, chosen: Plan, candidate: Candidate, amends: Amends, body_bytes: int, utc_minutes: int
-) -> int | None:
-    """What one attempt can cost at most, units; None where no price bounds it."""
-    if candidate.route == "local":
-        return 0
-    info = request.priced(ask, candidate)
-    if info is None or not request.is_bounded(ask, chosen, candidate):
-        return None
-    cap = request.output_cap(ask, chosen, candidate, amends)
-    worst = catalog.worst_case(info, body_bytes, cap, utc_minutes)
-    if worst is None:
-        return None
-    worst *= request.answers(ask, chosen)
-    worst += -(-worst // OWN_KEY_FEE)
-    return worst if worst <= MOST_UNITS else None
 
 
 def usual(health: Health, candidate: Candidate) -> float:
@@ -103,6 +75,7 @@ class Run:
         self.gone: set[Route] = set()
         """Upstreams that cannot be reached."""
         self.story = Story(ask, chosen)
+        self.purse = Purse(ask, chosen, deck.config, deck.utc_minutes)
         self._begun = 0
         self._attempts: dict[int, Attempt] = {}
         self._usages: list[Usage] = []
@@ -112,8 +85,6 @@ class Run:
         self._notes = list(chosen.notes)
         self._kept_since: float | None = None
         """When a limit or a budget first kept an attempt back."""
-        self._spent = 0
-        """Units that may have been spent: what is known, and the worst case of what is not."""
         self._left_out: dict[int, int] = {}
         """Attempt → how many of the oldest messages it went without."""
 
@@ -144,27 +115,23 @@ class Run:
         voice = self.story.voice(candidate, number) if self.ask.streamed else None
         uptake = voice.uptake if voice is not None else FRESH
         composed = request.compose(self.ask, self.plan, candidate, amends, uptake)
-        reckoned = self._reckoned(candidate, len(composed.request.body))
+        reckoned = self.purse.reckoned(candidate, len(composed.request.body))
         if reckoned is not candidate:
             composed = request.compose(self.ask, self.plan, reckoned, amends, uptake)
         size = len(composed.request.body)
-        worst = worst_case(self.ask, self.plan, reckoned, amends, size, self.deck.utc_minutes)
+        worst = self.purse.worst(reckoned, amends, size)
         try:
-            spent = self._spent + ((beside.intent.worst_units or 0) if beside is not None else 0)
-            budget.afford(self.ask.max_cost_units, spent, worst, candidate.model)
+            self.purse.afford(worst, (beside.intent.worst_units or 0) if beside else 0, candidate.model)
         except ByteError as error:
             error.reply = self.unanswered(candidate)
             raise
         self._begun = number
         self._left_out[number] = amends.left_out
-        intent, is_local = self._intent(number, candidate, worst), candidate.route == "local"
-        cap = request.output_cap(self.ask, self.plan, candidate, amends)
+        intent = self._intent(number, candidate, worst)
         return Try(
             leg=number,
             intent=intent,
-            claim=rules.claim(
-                self.deck.config.rules, intent, size // BYTES_PER_TOKEN + (cap or 0), is_local=is_local
-            ),
+            claim=self.purse.claim(intent, candidate, amends, size),
             request=composed.request,
             timeouts=patience(self.plan.timeouts, candidate, {**self.plan.defaults, **self.ask.params}),
             voice=voice,
@@ -172,16 +139,8 @@ class Run:
             ledger_required=self.deck.config.ledger_required,
             estimate=self._estimator(candidate),
             clean=self.deck.clean,
-            is_local=is_local,
+            is_local=candidate.route == "local",
         )
-
-    def _reckoned(self, candidate: Candidate, size: int) -> Candidate:
-        """Under a bound on cost, the candidate at the dearest price that may hold for a body of so many bytes: the one
-        that is reckoned with, and is sent as the ceiling."""
-        info = candidate.info
-        if not self.plan.is_bound or info is None or not info.price_rules:
-            return candidate
-        return replace(candidate, info=catalog.dearest(info, size + _A_CAP, self.deck.utc_minutes))
 
     def _estimator(self, candidate: Candidate) -> Callable[[Usage], int | None]:
         info, minutes = candidate.info, self.deck.utc_minutes
@@ -228,28 +187,13 @@ class Run:
             self._kept_since = self.at
         return min(self._kept_since + self.deck.config.limit_wait, self.deadline) - self.at
 
-    def capped(self, candidate: Candidate, amends: Amends, size: int, units: int) -> Amends | None:
-        """What asks for no more than so many units pay for; None where that is not ours to change, or no answer.
-
-        `size`: the bytes of the request.
-        """
-        reckoned = self._reckoned(candidate, size)
-
-        def worst(changed: Amends) -> int | None:
-            return worst_case(self.ask, self.plan, reckoned, changed, size + _A_CAP, self.deck.utc_minutes)
-
-        found = request.affordable(self.ask, self.plan, candidate, amends, worst, units)
-        if found is not None:
-            self.note(f"max_tokens is {found.cap}: what a budget has left pays for no more.")
-        return found
-
     def lost(self, job: Try, settlement: Settlement) -> None:
         """An attempt lost its race: it has a row, and perhaps a cost."""
         self._count(job, record_of(job.intent, settlement))
 
     def _count(self, job: Try, record: Attempt) -> None:
         self._attempts[job.leg] = record
-        self._spent += record.cost_units if record.cost_units is not None else (job.intent.worst_units or 0)
+        self.purse.spend(record.cost_units, job.intent.worst_units)
 
     def rival(self) -> Candidate | None:
         """Who starts as well where the first one is late; None where that is not wanted, or nobody is left."""
@@ -403,10 +347,13 @@ class Turn:
             return retry.Verdict("again", wait)
         if not fault.affordable_units or self._run.queue:  # a cheaper one may pay for a whole answer
             return retry.NEXT
-        size = len(job.request.body)
-        capped = self._run.capped(self._candidate, self._amends, size, fault.affordable_units)
-        self._amends = capped or self._amends
-        return retry.NEXT if capped is None else retry.Verdict("again")
+        size, units = len(job.request.body), fault.affordable_units
+        capped = self._run.purse.capped(self._candidate, self._amends, size, units)
+        if capped is None:
+            return retry.NEXT
+        self._run.note(f"max_tokens is {capped.cap}: what a budget has left pays for no more.")
+        self._amends = capped
+        return retry.Verdict("again")
 
     def _is_mended(self, fault: Fault, amend: str) -> bool:
         run = self._run

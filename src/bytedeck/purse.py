@@ -1,0 +1,87 @@
+"""What a request may cost: the price that an attempt is reckoned at, its worst case, and what all of them have spent.
+
+Units are 10⁻¹² USD throughout.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from .call import request
+from .call.compact import BYTES_PER_TOKEN
+from .call.request import Amends
+from .claims import MOST_UNITS, Claim
+from .config import Config
+from .guard import budget, rules
+from .route import catalog
+from .types import Ask, Candidate, Intent, Plan
+
+_OWN_KEY_FEE = 20
+"""One part in so many comes on top where the account has a provider's key of its own (wire reference 4.2): nobody knows
+beforehand whether that one is used."""
+_A_CAP = len(',"max_tokens":1000000000')
+"""The bytes by which a request grows that is given a cap."""
+
+
+class Purse:
+    """One request's."""
+
+    def __init__(self, ask: Ask, plan: Plan, config: Config, utc_minutes: int) -> None:
+        self._ask, self._plan, self._config = ask, plan, config
+        self._utc_minutes = utc_minutes
+        self._spent = 0
+        """What is known, and the worst case of what is not."""
+
+    def reckoned(self, candidate: Candidate, size: int) -> Candidate:
+        """Under a bound on cost, the candidate at the dearest price that may hold for a body of `size` bytes: the one
+        that is reckoned with, and is sent as the ceiling."""
+        info = candidate.info
+        if not self._plan.is_bound or info is None or not info.price_rules:
+            return candidate
+        return replace(candidate, info=catalog.dearest(info, size + _A_CAP, self._utc_minutes))
+
+    def worst(self, candidate: Candidate, amends: Amends, size: int) -> int | None:
+        """What one attempt with a body of `size` bytes can cost at most; None where no price bounds it."""
+        if candidate.route == "local":
+            return 0
+        ask, plan = self._ask, self._plan
+        info = request.priced(ask, candidate)
+        if info is None or not request.is_bounded(ask, plan, candidate):
+            return None
+        cap = request.output_cap(ask, plan, candidate, amends)
+        worst = catalog.worst_case(info, size, cap, self._utc_minutes)
+        if worst is None:
+            return None
+        worst *= request.answers(ask, plan)
+        worst += -(-worst // _OWN_KEY_FEE)
+        return worst if worst <= MOST_UNITS else None
+
+    def afford(self, worst: int | None, beside: int, model: str) -> None:
+        """Raise BudgetExceeded where an attempt could take the request over its own bound, `max_cost`.
+
+        `beside`: the worst case of an attempt that runs at the same time.
+        """
+        budget.afford(self._ask.max_cost_units, self._spent + beside, worst, model)
+
+    def claim(self, intent: Intent, candidate: Candidate, amends: Amends, size: int) -> Claim | None:
+        """What an attempt takes from limits and budgets; None where nothing limits it."""
+        cap = request.output_cap(self._ask, self._plan, candidate, amends)
+        tokens = size // BYTES_PER_TOKEN + (cap or 0)
+        return rules.claim(self._config.rules, intent, tokens, is_local=candidate.route == "local")
+
+    def capped(self, candidate: Candidate, amends: Amends, size: int, units: int) -> Amends | None:
+        """The same, asking for as many tokens as so many units pay for; None where that is not ours to change, or is
+        no answer."""
+        reckoned = self.reckoned(candidate, size)
+        return request.affordable(
+            self._ask,
+            self._plan,
+            candidate,
+            amends,
+            lambda changed: self.worst(reckoned, changed, size + _A_CAP),
+            units,
+        )
+
+    def spend(self, cost: int | None, worst: int | None) -> None:
+        """An attempt is over. `cost`: None where it is not known."""
+        self._spent += budget.counted(cost, worst)

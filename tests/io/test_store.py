@@ -229,7 +229,7 @@ def test_verify_counts(store: Store, clock: Clock):
     fill(store, clock)
     check = store.verify()
     assert (check.ok, check.problems) == (True, ())
-    assert (check.attempts, check.settled, check.awaiting) == (5, 3, 1)
+    assert (check.attempts, check.settled, check.awaiting) == (5, 2, 2)
     assert (check.in_flight, check.orphaned, check.cost_units) == (1, 0, 93_001_011)
 
 
@@ -514,3 +514,18 @@ def test_a_lesson_is_kept_at_its_latest(store: Store, clock: Clock):
     assert store.recent(instant(clock.now), Cursor()).learnt == (
         Learnt("m/one", "reasoning_mandatory", instant(START) + 3600 * 1_000_000),
     )
+
+
+def test_an_estimate_is_asked_for(store: Store):
+    """What was reckoned from tokens waits for the upstream's own figure, which then counts; given up, it stays."""
+    for number in (1, 2):
+        begin(store, intent(number))
+        store.settle(
+            settlement(number, quality="estimated", cost_units=5, cost_text="", generation_id=f"g{number}")
+        )
+    first, second = store.awaiting()
+    store.reconcile(Reconciliation(attempt=first.attempt, cost_units=7, cost_text="0.000000000007"))
+    store.reconcile(Reconciliation(attempt=second.attempt, cost_units=None))
+    assert store.awaiting() == []
+    found = [(row.number, row.cost_units, row.quality, row.state) for row in store.rows()]
+    assert found == [(2, 5, "estimated", "settled"), (1, 7, "reconciled", "settled")]

@@ -316,6 +316,7 @@ def test_a_shipped_migration_is_what_it_was():
         "0003_reconcile",
         "0004_limits",
         "0005_owner",
+        "0006_estimates",
     ]
     assert APPLICATION_ID == 0x42797465
 
@@ -486,7 +487,7 @@ def test_every_statement_is_used_and_every_file_loads():
         *("begin", "mark", "settle", "reconcile", "rows", "export", "usage", "requests", "all_requests"),
         *("costs", "begun", "without_intent", "last_intent", "recent", "watched", "learnt"),
         *("open", "swept", "swept_before", "awaiting"),
-        *("clock", "ahead", "clock_of", "bucket", "fill", "hold", "release"),
+        *("clock", "ahead", "clock_of", "bucket", "fill", "hold", "release", "stale_holds"),
         *("account", "open_account", "forget_accounts", "account_rows", "accounts"),
         *("beat", "beats", "forget_beats", "is_lost"),
     }

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from bytedeck.ledger.entry import Opened, cost_problem, instant, join, lost, micros, moment, state
+from bytedeck.ledger.entry import Opened, Reconciliation, cost_problem, instant, join, lost, micros, moment
 from bytedeck.types import Usage
 from marks import intent, settlement, unknown
 
@@ -13,24 +13,28 @@ AT = datetime(2026, 11, 22, 12, 30, 15, 123456, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("settled", "cost", "generation", "expected"),
+    ("ended", "cost", "quality", "generation", "found", "expected"),
     [
-        (False, None, "", "open"),
-        (False, None, "gen-1", "open"),
-        (True, None, "gen-1", "awaiting"),
-        (True, None, "", "settled"),
-        (True, 0, "gen-1", "settled"),
-        (True, 5, "", "settled"),
+        (False, None, "unknown", "", False, "open"),
+        (False, None, "unknown", "gen-1", False, "open"),
+        (True, None, "unknown", "gen-1", False, "awaiting"),
+        (True, None, "unknown", "", False, "settled"),
+        (True, None, "unknown", "gen-1", True, "settled"),
+        (True, 5, "estimated", "gen-1", False, "awaiting"),
+        (True, 5, "estimated", "", False, "settled"),
+        (True, 5, "estimated", "gen-1", True, "settled"),
+        (True, 0, "reported", "gen-1", False, "settled"),
+        (True, 5, "reported", "", False, "settled"),
     ],
 )
-def test_state(settled, cost, generation, expected):
-    """A row is final once its cost is known, or nobody is left to tell it."""
-    assert state(settled, cost, generation) == expected
-
-
-def test_what_was_given_up_is_final():
-    """Nobody asks for it again."""
-    assert state(True, None, "gen-1", reconciled=True) == "settled"
+def test_state(ended, cost, quality, generation, found, expected):
+    """A row is final once its cost is known for sure, was given up, or nobody is left to tell it."""
+    end = settlement(cost_units=cost, cost_text="", quality=quality, generation_id=generation)
+    told = Reconciliation(attempt=intent().attempt, cost_units=None) if found else None
+    row = join(
+        intent(), 0, "", None, end if ended else None, 1 if ended else None, told, 2 if found else None
+    )
+    assert row.state == expected
 
 
 @pytest.mark.parametrize(

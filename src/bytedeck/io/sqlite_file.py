@@ -258,9 +258,8 @@ class SqliteFile:
         """After a failure: no transaction stays open, and a doubtful connection is not used again."""
         self._roll_back(connection)
         if isinstance(exc, sqlite3.Error) and sqlite_faults.is_full(exc):
-            self._commits = (
-                CHECKPOINT  # once it is copied into the file, the log's own room can be used again
-            )
+            # Once it is copied into the file, the log's own room can be used again.
+            self._commits = CHECKPOINT
         if isinstance(exc, sqlite3.Error) and not sqlite_faults.is_harmless(exc):
             self.close()
 

@@ -305,6 +305,9 @@ def _accounts(connection: sqlite3.Connection) -> list[str]:
             wrong.append(f"The account {whose} says {spent} units are spent, its rows {rows_spent}.")
         if held != rows_held:
             wrong.append(f"The account {whose} says {held} units are held, its rows {rows_held}.")
+    (stale,) = _ask(connection, "stale_holds").fetchone()
+    if stale:
+        wrong.append(f"{stale} attempts that have ended still hold tokens of a limit.")
     return wrong
 
 

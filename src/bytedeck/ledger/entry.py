@@ -19,7 +19,7 @@ from ..money import to_units, to_usd
 from ..types import Intent, Quality, Settlement, Usage
 
 State = Literal["settled", "awaiting", "open"]
-"""`settled`: final. `awaiting`: settled without a cost, which the generation's id can still tell.
+"""`settled`: final. `awaiting`: settled without a cost, or with an estimate, and the generation's id can still tell it.
 `open`: no settlement yet; the attempt runs, or its process died."""
 
 LOST = "lost"
@@ -123,8 +123,11 @@ class Row(Struct, frozen=True, kw_only=True):
     @property
     def state(self) -> State:
         """Whether the row is final."""
-        is_final = self.reconciled_at is not None
-        return state(self.settled_at is not None, self.cost_units, self.generation_id, is_final)
+        if self.settled_at is None:
+            return "open"
+        is_sure = self.cost_units is not None and self.quality != "estimated"
+        is_final = is_sure or self.reconciled_at is not None or not self.generation_id
+        return "settled" if is_final else "awaiting"
 
     @property
     def spend_units(self) -> int | None:
@@ -137,13 +140,6 @@ class Row(Struct, frozen=True, kw_only=True):
     def cost(self) -> Decimal | None:
         """`spend_units` in USD."""
         return None if self.spend_units is None else to_usd(self.spend_units)
-
-
-def state(settled: bool, cost_units: int | None, generation_id: str, reconciled: bool = False) -> State:
-    """Whether an attempt is final (see `State`)."""
-    if not settled:
-        return "open"
-    return "awaiting" if cost_units is None and generation_id and not reconciled else "settled"
 
 
 def spend_units(cost_units: int | None, usage: Usage | None) -> int | None:

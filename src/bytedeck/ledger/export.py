@@ -81,7 +81,7 @@ COLUMNS: Mapping[str, Column] = {
     "web_searches": Column("searches of the web", _field("web_searches")),
     "first_token": Column("seconds from sending to the first token", _field("first_token")),
     "seconds": Column("seconds from sending to the end", _field("seconds")),
-    "owner": Column("the process: its id, its start, and where it ran", _field("owner")),
+    "owner": Column("the process: its id, its start, the machine's boot, and where it ran", _field("owner")),
 }
 """In their order. New ones may come at the end; none is ever renamed."""
 

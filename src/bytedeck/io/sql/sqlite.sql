@@ -53,6 +53,9 @@ insert into held (intent, holds) values (?, ?)
 -- name: release
 delete from held where intent = ? returning holds
 
+-- name: stale_holds
+select count(*) from held join settlement using (intent)
+
 -- name: account
 select spent, held from account where scope = :scope and whose = :whose and since = :since and until = :until
 
@@ -162,7 +165,7 @@ select i.attempt, coalesce(nullif(s.generation_id, ''), o.generation_id) as gene
 from settlement s
 join intent i on i.id = s.intent
 left join opened o on o.intent = s.intent
-where s.cost_units is null and s.intent > :after
+where (s.cost_units is null or s.quality = 'estimated') and s.intent > :after
   and (s.generation_id <> '' or o.generation_id <> '')
   and not exists (select 1 from reconciliation r where r.intent = s.intent)
 order by s.intent limit :limit

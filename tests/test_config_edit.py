@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bytedeck.claims import Budget, Limit, Rates
 from bytedeck.config import edit, load, set_budget, set_per_model
 from bytedeck.config.edit import changed
+from bytedeck.config.files import replace
 from bytedeck.errors import ConfigError
 
 USD = 10**12
@@ -322,3 +323,13 @@ def test_a_second_limit_of_each_model_is_refused(tmp_path: Path) -> None:
         set_per_model(file, "10/minute")
     assert "10" not in file.read_text()
     assert not set_per_model(file, None)
+
+
+def test_a_device_is_left_alone(tmp_path: Path) -> None:
+    """Who names /dev/null as the settings gets an error, and keeps his /dev/null."""
+    path = tmp_path / "null"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="no regular file"):
+        replace(path, b"x")
+    assert path.is_fifo()
+    assert os.listdir(tmp_path) == ["null"]

@@ -228,7 +228,7 @@ def test_a_first_leg_may_be_refused(deck: Deck, streamed: bool) -> None:
 def test_a_leg_that_goes_on_takes_from_its_limit(deck: Deck) -> None:
     """Who hedges pays for both: two attempts, two requests of the limit."""
     face = deck('[limits]\nrequests = "2/minute"\nwait = 0\n')
-    deck.upstream.script(words().first(Pause(0.5)), words())
+    deck.upstream.script(words().first(Pause(5)), words())
     reply = face.chat(model=PAIR, policy=HEDGE)
     assert outcomes(reply) == [(MODEL, "lost_race"), (OTHER, "answered")]
     with pytest.raises(RateLimited):

@@ -73,8 +73,9 @@ class Bucket(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Under which a store keeps its state. The limit is not in it, so that it may be changed."""
-        return f"{self.measure}/{self.scope}/{self.of}"
+        """Under which a store keeps its state. The limit is in it: one that is changed begins with a full bucket."""
+        limit = self.limit
+        return f"{self.measure}/{self.scope}/{self.of}/{limit.count}-{limit.seconds}-{limit.at_once}"
 
 
 class Budget(Struct, frozen=True):
@@ -197,8 +198,7 @@ class Decision(Struct, frozen=True):
 
     verdict: Verdict
     levels: tuple[State, ...] = ()
-    """Of the claim's buckets, in their order, to be written: also where nothing was granted, as they may have been
-    mended. Empty: all stay as they are."""
+    """Of the claim's buckets, in their order, to be written; empty where nothing was granted."""
     holds: tuple[Hold, ...] = ()
     """To be kept under the attempt until it is settled."""
 

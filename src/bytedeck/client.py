@@ -183,6 +183,11 @@ class Hub(Face):
                 self._wire = HttpWire(self.house.endpoint)
             return self._wire
 
+    def answer(self, ask: Ask) -> Drive[Reply]:
+        """A request that is ready, for who serves others: what drives it. Each `advance()` gives what came at once,
+        and None at the end; then `result` is the Reply. `leave()` ends it before. Raises what `chat` raises."""
+        return self._drive(ask)
+
     def _drive(self, ask: Ask) -> Drive[Reply]:
         began = time.monotonic()
         wire, patience = self.wire, self._patience(ask)
@@ -348,6 +353,10 @@ class AsyncHub(Face):
 
             self._wire, self._loop = AsyncHttpWire(self.house.endpoint), loop
         return self._wire
+
+    async def answer(self, ask: Ask) -> AsyncDrive[Reply]:
+        """As `Hub.answer`."""
+        return await self._drive(ask)
 
     async def _drive(self, ask: Ask) -> AsyncDrive[Reply]:
         import asyncio

@@ -40,3 +40,10 @@ def to_usd(units: int) -> Decimal:
 def to_text(units: int) -> str:
     """Units → decimal text in USD, never in exponent form: `0.000093`."""
     return f"{to_usd(units):f}"
+
+
+def spend(cost_units: int | None, upstream_units: int | None, is_byok: bool) -> int | None:
+    """What a request cost in all: the charge, and the provider's bill where the key was one's own. None: not known."""
+    if cost_units is None or not is_byok:
+        return cost_units
+    return cost_units + (upstream_units or 0)

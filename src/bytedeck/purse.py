@@ -19,6 +19,8 @@ from .types import Ask, Candidate, Intent, Plan
 _OWN_KEY_FEE = 20
 """One part in so many comes on top where the account has a provider's key of its own (wire reference 4.2): nobody knows
 beforehand whether that one is used."""
+_USUAL_ANSWER = 1024
+"""Tokens by which an answer without a cap is reckoned for limits; what it takes more is owed."""
 _A_CAP = len(',"max_tokens":1000000000')
 """The bytes by which a request grows that is given a cap."""
 
@@ -66,8 +68,12 @@ class Purse:
     def claim(self, intent: Intent, candidate: Candidate, amends: Amends, size: int) -> Claim | None:
         """What an attempt takes from limits and budgets; None where nothing limits it."""
         cap = request.output_cap(self._ask, self._plan, candidate, amends)
-        tokens = size // BYTES_PER_TOKEN + (cap or 0)
-        return rules.claim(self._config.rules, intent, tokens, is_local=candidate.route == "local")
+        answers = request.answers(self._ask, self._plan)
+        tokens = size // BYTES_PER_TOKEN + (_USUAL_ANSWER if cap is None else cap) * answers
+        info = candidate.info
+        model = "" if info is None else info.alias_target or info.id
+        is_local = candidate.route == "local"
+        return rules.claim(self._config.rules, intent, tokens, model=model, is_local=is_local)
 
     def capped(self, candidate: Candidate, amends: Amends, size: int, units: int) -> Amends | None:
         """The same, asking for as many tokens as so many units pay for; None where that is not ours to change, or is

@@ -160,11 +160,13 @@ class Run:
 
     def record(self, tried: Tried, job: Try, candidate: Candidate) -> None:
         """An attempt is over: the clock, the money, the words, what to tell."""
-        self.at, self.deadline = tried.at, tried.deadline
+        took, self.at, self.deadline = tried.at - self.at, tried.at, tried.deadline
         if tried.is_refused:
             if job.leg == self._begun:  # its number is the next one's
                 self._begun -= 1
             return
+        if self._kept_since is not None:
+            self._kept_since += took  # what an attempt took was not waited for
         self._count(job, tried.record)
         for note in tried.notes:
             self.note(note)

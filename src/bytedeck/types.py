@@ -14,7 +14,7 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct, UnsetType, field
 
 from .events import Event, Seam
-from .money import to_usd
+from .money import spend, to_usd
 
 Message = Mapping[str, Any]
 """One chat message as the wire has it: `{"role": "user", "content": "…"}` and any other keys."""
@@ -240,9 +240,7 @@ class Usage(Struct, frozen=True, kw_only=True):
     @property
     def spend_units(self) -> int | None:
         """What the request cost in all: the charge, and the provider's bill where the key was one's own."""
-        if self.cost_units is None:
-            return None
-        return self.cost_units + ((self.upstream_units or 0) if self.is_byok else 0)
+        return spend(self.cost_units, self.upstream_units, self.is_byok)
 
 
 class Fault(Struct, frozen=True, kw_only=True):

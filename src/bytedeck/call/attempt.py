@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from ..claims import Claim
 from ..codec import faults
 from ..codec.chunks import Reader
-from ..errors import ByteError, LedgerError
+from ..errors import ByteError, LedgerError, error_from
+from ..money import spend
 from ..types import Attempt, Delta, Fault, Intent, Quality, Reply, Request, Settlement, Timeouts, Usage
 from .steps import (
     Abandoned,
@@ -117,8 +118,8 @@ class _Tally:
 def attempt(job: Try, at: float, deadline: float) -> Flow[Tried]:
     """Ask one model once. Raises LedgerError where the ledger is required and cannot be written."""
     tally = _Tally(deadline)
-    tally.at = yield from begin(job.leg, job.intent, job.claim)
     try:
+        tally.at = yield from begin(job.leg, job.intent, job.claim)
         refused = yield from _admitted(job, tally)
         if refused is not None:  # nothing was written: nothing to settle
             return replace(_tried(job, tally, refused, Reply()), is_refused=True)
@@ -166,6 +167,9 @@ def _admitted(job: Try, tally: _Tally) -> Flow[Fault | None]:
             )
         case Broken():
             why = outcome.why
+        case Tick(at=at) if at >= tally.deadline:  # whatever the store says later is settled
+            tally.at = at
+            raise error_from(Fault(code="total_timeout"))
         case _:
             why = "The ledger did not answer in time."
     if job.claim is not None and job.claim.is_strict:
@@ -397,9 +401,7 @@ def record_of(intent: Intent, settlement: Settlement) -> Attempt:
 
 def _spend(cost_units: int | None, usage: Usage | None) -> int | None:
     """The charge, and the provider's bill where the key was one's own, as the ledger adds them up."""
-    if cost_units is None or usage is None or not usage.is_byok:
-        return cost_units
-    return cost_units + (usage.upstream_units or 0)
+    return cost_units if usage is None else spend(cost_units, usage.upstream_units, usage.is_byok)
 
 
 def _tried(

@@ -6,6 +6,7 @@ parameters fill absent fields only, and only those that the model takes (promise
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -78,7 +79,8 @@ def compose(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends, uptake: 
     body: dict[str, Any] = {"model": candidate.model, "messages": messages}
     body |= {name: value for name, value in ask.params.items() if name not in _OURS}
     body |= _defaults(ask, plan, candidate)
-    if amends.cap is not None:
+    if amends.cap is not None:  # under whatever name the task had its own
+        body = {name: value for name, value in body.items() if name not in _CAPS}
         body["max_tokens"] = amends.cap
     if uptake.way in ("prefill", "echo"):
         body |= _what_is_left(body, uptake)
@@ -150,8 +152,8 @@ def output_cap(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends) -> in
         return max(given)
     if amends.cap is not None:
         return amends.cap
-    cap = _defaults(ask, plan, candidate).get("max_tokens")
-    return cap if isinstance(cap, int) else None
+    filled = _defaults(ask, plan, candidate)
+    return max((cap for name in _CAPS if isinstance(cap := filled.get(name), int)), default=None)
 
 
 def affordable(
@@ -186,7 +188,7 @@ def affordable(
 def answers(ask: Ask, plan: Plan) -> int:
     """How many answers are paid for: of several the first one is read."""
     wanted = ask.params.get("n", plan.defaults.get("n"))
-    return max(1, wanted) if isinstance(wanted, int) else 1
+    return max(1, math.ceil(wanted)) if isinstance(wanted, int | float) else 1
 
 
 def is_bounded(ask: Ask, plan: Plan, candidate: Candidate) -> bool:
@@ -195,10 +197,14 @@ def is_bounded(ask: Ask, plan: Plan, candidate: Candidate) -> bool:
     wished = {**plan.defaults, **ask.params}
     if ":online" in candidate.model or wished.get("plugins") or "web_search_options" in wished:
         return False
+    if "@preset/" in candidate.model or wished.get("preset"):  # it may hold a prompt, tools and plugins of its own
+        return False
     if wished.get("modalities", ["text"]) != ["text"] or wished.get("service_tier") not in _TIERS:
         return False
+    if not isinstance(wished.get("provider") or {}, dict):
+        return False  # nothing can be added to it, so no price is sent along
     tools = wished.get("tools")
-    if isinstance(tools, list) and any(not isinstance(t, dict) or t.get("type") != "function" for t in tools):
+    if isinstance(tools, list | tuple) and any(not isinstance(t, dict) or t.get("type") != "function" for t in tools):
         return False
     return not any(_has_files(message.get("content")) for message in ask.messages)
 
@@ -361,8 +367,8 @@ def _with_cap(body: dict[str, Any], candidate: Candidate) -> dict[str, Any]:
 def _with_ceiling(body: dict[str, Any], candidate: Candidate) -> dict[str, Any]:
     """Under a bound on cost the price we reckoned with is made the dearest one allowed (promise P5)."""
     price = candidate.info.price if candidate.info else None
-    provider = body.get("provider", {})
-    if candidate.route == "local" or not isinstance(provider, dict):
+    provider = body.get("provider") or {}
+    if candidate.route == "local" or not isinstance(provider, dict):  # what is none is refused (`is_bounded`)
         return body
     theirs = provider.get("max_price")
     ceiling = dict(theirs) if isinstance(theirs, dict) else {}
@@ -373,6 +379,7 @@ def _with_ceiling(body: dict[str, Any], candidate: Candidate) -> dict[str, Any]:
     for name, usd in per_million.items():
         if usd is not None:
             ceiling[name] = _lower(ceiling.get(name), usd * _MILLION)
+    ceiling["request"] = _lower(ceiling.get("request"), price.request or Decimal(0))
     return {**body, "provider": {**provider, "max_price": ceiling}}
 
 

@@ -39,8 +39,9 @@ def offer(config: Config) -> None:
     from ..config import load, set_budget
 
     set_budget(config.file, "daily", said)
-    (budget,) = load().rules.budgets  # there was none
-    tell.out(f"{limits.sentence(budget)} Change it with: byte limits daily 10, or off")
+    for budget in load().rules.budgets:
+        tell.out(limits.sentence(budget))
+    tell.out("Change it with: byte limits daily 10, or off")
 
 
 def _amount(typed: str) -> str:

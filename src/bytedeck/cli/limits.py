@@ -60,7 +60,7 @@ def command(ctx: click.Context, json_: bool) -> None:
 def _setter(name: str) -> click.Command:
     """`byte limits daily 5` and its like."""
 
-    @click.command(name, help=f"Set what may be spent {_SPANNED[name]}: 5, 5 soft, or off.\n\n{_ABOUT}")
+    @click.command(name, context_settings={"ignore_unknown_options": True}, help=f"Set what may be spent {_SPANNED[name]}: 5, 5 soft, or off.\n\n{_ABOUT}")
     @click.argument("amount", nargs=-1, required=True, metavar="AMOUNT [soft]")
     def set_(amount: tuple[str, ...]) -> None:
         from ..config import load, set_budget

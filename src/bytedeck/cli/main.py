@@ -12,7 +12,7 @@ import click
 
 from .exits import exits
 
-COMMANDS = ("ask", "tasks", "models", "usage", "limits", "ledger", "keys", "config", "local", "simulate")
+COMMANDS = ("ask", "tasks", "models", "usage", "limits", "ledger", "keys", "config", "local", "serve", "simulate")
 """Each is a module of this folder that has a `command`."""
 
 SHORT_HELP = """\

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
 
 def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """The old file or the new one, never a half, also after a crash. Raises OSError; then the old one stands."""
+    """The old file or the new one, never a half, also after a crash. Raises OSError; then the old one stands.
+
+    What is no file, as /dev/null, is never replaced by one.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file")
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     with contextlib.suppress(FileNotFoundError):
         scratch.unlink()

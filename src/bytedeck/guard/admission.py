@@ -31,7 +31,10 @@ _PER = {1: "a second", 60: "a minute", 3600: "an hour", 86_400: "a day"}
 _WHOSE = {"all": "", "model": " to the model {}", "key": " with the key {}", "task": " of the task {}"}
 
 _FEWER = ("Ask for fewer max_tokens, or raise the limit's burst.",)
-_ALLOW = ("Allow more, ask for fewer max_tokens, or name a cheaper model.",)
+_ALLOW = (
+    *money.HINT,
+    "An attempt whose cost is not known counts at its worst: byte ledger reconcile asks for what it was.",
+)
 _BOUND = (
     "Set max_tokens, and name a model with a listed price, or bound its price with provider.max_price.",
     "Pictures, files, plugins and web searches have prices of their own: only a soft budget lets them through.",
@@ -56,7 +59,7 @@ def decide(
     after, wait = limits.take_all(takes, steady)
     later = _later(claim, takes, accounts, wait, steady)
     if later is not None:
-        return Decision(later, tuple(after) if wait else ())
+        return Decision(later)
     return Decision(_granted(claim, accounts), tuple(after), _holds(claim, after))
 
 

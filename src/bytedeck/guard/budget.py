@@ -14,7 +14,7 @@ from ..errors import TABLE, BudgetExceeded
 from ..money import to_text
 from .period import bounds
 
-_HINT = ("Allow more, ask for fewer max_tokens, or name a cheaper model.",)
+HINT = ("Allow more, ask for fewer max_tokens, or name a cheaper model.",)
 _PER = {"day": " a day", "week": " a week", "month": " a month", "total": " in all"}
 
 Standing = Literal["granted", "later", "over", "unbounded"]
@@ -37,7 +37,7 @@ def afford(bound: int | None, spent: int, worst: int | None, model: str) -> None
         why = f"At worst {model} costs ${to_text(worst)}, and ${to_text(left)} is left."
     else:
         return
-    raise BudgetExceeded(f"{TABLE[BudgetExceeded.code].sentence} {why}", hint=_HINT)
+    raise BudgetExceeded(f"{TABLE[BudgetExceeded.code].sentence} {why}", hint=HINT)
 
 
 def account(budget: Budget, at: int) -> Account:

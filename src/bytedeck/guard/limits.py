@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 from ..claims import SECOND, Hold, Limit, State
 
+_MOST_DEBT = 86_400 * SECOND
+"""An upstream whose counter is broken shall not lock everybody out for longer."""
 _FINE = 1000
 """Microseconds a unit from which on its time is rounded to a whole number, so that n takes of one are one of n."""
 
@@ -29,9 +31,9 @@ def fits(limit: Limit, cost: int) -> bool:
 
 
 def take(limit: Limit, state: State, now: int, cost: int) -> tuple[State, int]:
-    """The state afterwards, and 0; or, where it cannot be now, how many microseconds later it can.
+    """The state afterwards, and 0; or, where it cannot be now, the state as it is, and how many microseconds later it can.
 
-    The state is to be kept in both cases. Raises ValueError for a cost that never fits.
+    Raises ValueError for a cost that never fits.
     """
     states, wait = take_all(((limit, state, cost),), now)
     return states[0], wait
@@ -39,22 +41,21 @@ def take(limit: Limit, state: State, now: int, cost: int) -> tuple[State, int]:
 
 def take_all(takes: Sequence[tuple[Limit, State, int]], now: int) -> tuple[list[State], int]:
     """As `take`, from several buckets: from all of them, or from none. The wait is the longest one."""
-    mended, after, longest = [], [], 0
+    after, longest = [], 0
     for limit, state, cost in takes:
         if not fits(limit, cost):
             raise ValueError(f"{cost} never get through at once where {limit.at_once} may")
-        tat, back = before = _mended(limit, state, now)
+        tat, back = state
         tat = max(tat, now) + span(limit, cost)
         longest = max(longest, tat - now - _full(limit))
-        mended.append(before)
         after.append((tat, back))
-    return (mended, longest) if longest else (after, 0)
+    return ([state for _, state, _ in takes], longest) if longest > 0 else (after, 0)
 
 
 def left(limit: Limit, state: State, now: int) -> int:
     """How many would get through now."""
-    tat, _ = _mended(limit, state, now)
-    room, each = _full(limit) - max(0, tat - now), _each(limit)
+    tat, _ = state
+    room, each = max(0, _full(limit) - max(0, tat - now)), _each(limit)
     return room // each if each else room * limit.count // (limit.seconds * SECOND)
 
 
@@ -68,8 +69,8 @@ def settle(state: State, hold: Hold, used: int, now: int) -> State:
     """
     tat, back = state
     actual = -(-hold.span * used // hold.amount) if hold.amount else 0
-    if actual > hold.span:
-        return max(tat, now) + actual - hold.span, back
+    if actual > hold.span:  # a debt: nobody gets through until it has come back
+        return max(tat, now) + min(actual - hold.span, _MOST_DEBT), back
     gift = max(0, min(hold.span - actual, hold.end - back - now))
     return tat - gift, back + gift
 
@@ -83,10 +84,3 @@ def _each(limit: Limit) -> int:
 def _full(limit: Limit) -> int:
     """The microseconds in which an empty bucket fills."""
     return span(limit, limit.at_once)
-
-
-def _mended(limit: Limit, state: State, now: int) -> State:
-    """No bucket is emptier than empty: not after its clock was set back, nor under a limit that was raised."""
-    tat, back = state
-    over = tat - now - _full(limit)
-    return (tat - over, back + over) if over > 0 else state

@@ -11,14 +11,17 @@ from ..types import Intent
 _NONE = Rules()
 
 
-def claim(rules: Rules, intent: Intent, tokens: int, *, is_local: bool = False) -> Claim | None:
+def claim(
+    rules: Rules, intent: Intent, tokens: int, *, model: str = "", is_local: bool = False
+) -> Claim | None:
     """What an attempt claims; None where nothing limits it. What runs on this machine costs nothing.
 
-    `tokens`: what it may use, by estimate.
+    `tokens`: what it may use, by estimate. `model`: what the model is called in the catalogue, whatever name it is
+    asked by.
     """
     if rules == _NONE:
         return None
-    takes = buckets(rules, intent.model, intent.key, intent.task)
+    takes = buckets(rules, model or intent.model, intent.key, intent.task)
     pays = () if is_local else budgets(rules, intent.key, intent.task)
     if not takes and not pays:
         return None

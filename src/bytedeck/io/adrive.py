@@ -93,9 +93,11 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
     def _now(self) -> float:
         return self._time()
 
-    def _begin(self, command: Begin) -> asyncio.Future[Verdict]:
+    def _inbox(self) -> asyncio.Future[Verdict]:
+        return self._loop.create_future()
+
+    def _begin(self, command: Begin, begun: asyncio.Future[Verdict]) -> None:
         loop, here = self._loop, threading.get_ident()
-        begun: asyncio.Future[Verdict] = loop.create_future()
 
         def tell(verdict: Verdict) -> None:
             if not begun.done():
@@ -109,7 +111,6 @@ class AsyncDrive(Driver[T, asyncio.Future[Verdict], AsyncLine]):
                     loop.call_soon_threadsafe(tell, verdict)
 
         self._store.begin(command.intent, done, command.claim)
-        return begun
 
     def _ready(self, command: Wait) -> Outcome | None:
         """What a Wait need not wait for: a verdict that was given on the spot, words that came with the headers."""

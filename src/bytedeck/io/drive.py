@@ -121,14 +121,21 @@ class Driver(Generic[T, BegunT, LineT]):
             self.over = True
             raise
 
-    def _begin(self, command: Begin) -> BegunT:
-        """Hand a Begin to the store; the answer is where its verdict will arrive."""
+    def _inbox(self) -> BegunT:
+        """Where the verdict on a Begin will arrive."""
+        raise NotImplementedError
+
+    def _begin(self, command: Begin, begun: BegunT) -> None:
+        """Hand a Begin to the store."""
         raise NotImplementedError
 
     def _perform(self, command: Command) -> None:
         """Carry out a command that does not wait."""
         if isinstance(command, Begin):
-            self._legs[command.leg] = Leg(self._begin(command))
+            # Before the store has it: a Ctrl-C may come once its row is written, and that is to be settled.
+            leg: Leg[BegunT, LineT] = Leg(self._inbox())
+            self._legs[command.leg] = leg
+            self._begin(command, leg.begun)
         elif isinstance(command, Start):
             self._legs[command.leg].line = self._wire.line(command.request)
         elif isinstance(command, Mark):
@@ -301,10 +308,11 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
     def _now(self) -> float:
         return self._clock()
 
-    def _begin(self, command: Begin) -> SimpleQueue[Verdict]:
-        begun: SimpleQueue[Verdict] = SimpleQueue()
+    def _inbox(self) -> SimpleQueue[Verdict]:
+        return SimpleQueue()
+
+    def _begin(self, command: Begin, begun: SimpleQueue[Verdict]) -> None:
         self._store.begin(command.intent, begun.put, command.claim)
-        return begun
 
     def _wait(self, command: Wait) -> Outcome:
         if not command.legs:

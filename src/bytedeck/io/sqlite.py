@@ -12,7 +12,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from ..claims import Bucket, Budget, Claim
+from ..claims import Bucket, Budget, Claim, Later
 from ..ledger.entry import Awaiting, Opened, Reconciliation, Row, Swept
 from ..ledger.report import By, Report, Verification, grouping
 from ..types import Intent, Settlement
@@ -52,7 +52,13 @@ class SqliteStore:
 
     def begin(self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None = None) -> None:
         at = self._clock()
-        self._writer.write(Job(intent, at, done, claim))
+
+        def told(verdict: Verdict) -> None:
+            if isinstance(verdict, Later) and verdict.held:
+                self._sweeper.want()
+            done(verdict)
+
+        self._writer.write(Job(intent, at, done if claim is None else told, claim))
         self._sweeper.look(at)
 
     def mark(self, attempt: str, generation_id: str) -> None:

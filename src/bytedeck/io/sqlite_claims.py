@@ -65,7 +65,7 @@ class SqliteClaims:
         """The moment by the clock of the buckets."""
         if self._ahead is None:
             steady = self._steady()
-            self._connection.execute(self._sql["clock"], (boot(), at - steady))
+            self._connection.execute(self._sql["clock"], (boot(), at, steady))
             (self._ahead,) = self._connection.execute(self._sql["ahead"]).fetchone()
         return self._steady() + (self._ahead or 0)
 

@@ -25,6 +25,7 @@ class Sweeper:
         """`sweep`: the store's method; who lets go of the store shall not be kept waiting."""
         self._sweep = sweep
         self._swept_at: int | None = None
+        self._is_wanted = False
         self._bell = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -39,6 +40,10 @@ class Sweeper:
             thread.start()
             self._bell, self._thread = bell, thread
 
+    def want(self) -> None:
+        """Somebody waits for what the dead hold: the sweep that is due is made also where the process ends before."""
+        self._is_wanted = True
+
     def close(self, timeout: float = 1.0) -> None:
         """Let the thread end, and wait for it. The next attempt starts another one."""
         thread, self._swept_at = self._thread, None
@@ -47,8 +52,9 @@ class Sweeper:
             thread.join(timeout)
 
     def _run(self, bell: threading.Event) -> None:
-        if bell.wait(_AFTER_YOU):
+        if bell.wait(_AFTER_YOU) and not self._is_wanted:
             return
+        self._is_wanted = False
         sweep = self._sweep()
         if sweep is not None:
             with suppress(LedgerError, ImportError):  # who writes is told what is wrong with the file

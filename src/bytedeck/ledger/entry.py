@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..money import to_units, to_usd
+from ..money import spend, to_units, to_usd
 from ..types import Intent, Quality, Settlement, Usage
 
 State = Literal["settled", "awaiting", "open"]
@@ -132,9 +132,7 @@ class Row(Struct, frozen=True, kw_only=True):
     @property
     def spend_units(self) -> int | None:
         """The charge, and the provider's bill where the key was one's own; None: not known (yet)."""
-        if self.cost_units is None:
-            return None
-        return self.cost_units + ((self.upstream_units or 0) if self.is_byok else 0)
+        return spend(self.cost_units, self.upstream_units, self.is_byok)
 
     @property
     def cost(self) -> Decimal | None:
@@ -144,9 +142,7 @@ class Row(Struct, frozen=True, kw_only=True):
 
 def spend_units(cost_units: int | None, usage: Usage | None) -> int | None:
     """The charge, and the provider's bill where the key was one's own, in units; None: not known (yet)."""
-    if cost_units is None or usage is None or not usage.is_byok:
-        return cost_units
-    return cost_units + (usage.upstream_units or 0)
+    return cost_units if usage is None else spend(cost_units, usage.upstream_units, usage.is_byok)
 
 
 def used_tokens(settlement: Settlement) -> int | None:

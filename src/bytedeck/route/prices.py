@@ -68,7 +68,8 @@ def worst_case(
     or no `max_tokens` and no known limit of the model. Pictures, sounds and files that a body only links
     to are not bounded by its bytes: ask with what they can cost on top.
     """
-    longest = max_tokens or model.max_completion_tokens or model.context_length
+    given = max_tokens if max_tokens and max_tokens > 0 else None  # what is none is refused, or the model's own
+    longest = given or model.max_completion_tokens or model.context_length
     if longest is None or model.price is None:
         return None
     most = body_bytes + _PREAMBLE

@@ -31,7 +31,8 @@ from intent i join settlement s on s.intent = i.id where i.attempt = ?1
 on conflict do nothing
 
 -- name: clock
-insert into clock (id, boot, ahead) values (1, ?1, ?2)
+insert into clock (id, boot, ahead)
+values (1, ?1, max(?2, (select coalesce(max(at), 0) from intent)) - ?3)
 on conflict do update set boot = excluded.boot, ahead = excluded.ahead where boot <> excluded.boot
 
 -- name: ahead

@@ -6,7 +6,8 @@ create table bucket (
 ) strict, without rowid;
 
 -- What buckets count time by: how far the calendar's clock was ahead of the machine's own when it was first looked at in
--- this run of the machine. From then on nobody who sets the calendar's clock moves it.
+-- this run of the machine; or the latest attempt, so that it never goes back. From then on nobody who sets the calendar's
+-- clock moves it.
 create table clock (
   id integer primary key check (id = 1),
   boot text not null,

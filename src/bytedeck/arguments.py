@@ -48,7 +48,7 @@ def _message(place: int, message: object) -> Message:
             f"messages[{place}] is {type(message).__name__}, and has to be a mapping with a role."
         )
     role = message.get("role")
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         known = ", ".join(sorted(_ROLES))
         raise InvalidRequest(f"messages[{place}] has the role {role!r}; known roles are {known}.")
     return message if isinstance(message, dict) else dict(message)

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from bytedeck.errors import LedgerError
 from bytedeck.io.sqlite import SqliteStore
 from bytedeck.io.writer import _BATCH, Job
 from marks import GRANTED, begin, intent, settlement
@@ -317,3 +318,13 @@ def test_closing_waits_for_no_stranger(store: SqliteStore) -> None:
         writing.join()
     store.flush()
     assert (store.verify().ok, store.lost) == (True, [])
+
+
+def test_who_was_never_begun_loses_nothing(tmp_path: Path) -> None:
+    """Where a ledger cannot be opened who begins is told so, and not once more of the end of what has no row."""
+    (tmp_path / "file").write_text("no folder")
+    store = SqliteStore(str(tmp_path / "file" / "ledger.db"))
+    assert isinstance(begin(store, intent(1)), LedgerError)
+    store.settle(settlement(1, cost_units=0, cost_text=""))
+    store.close()
+    assert store.lost == []

@@ -12,7 +12,19 @@ import click
 
 from .exits import exits
 
-COMMANDS = ("ask", "tasks", "models", "usage", "limits", "ledger", "keys", "config", "local", "serve", "simulate")
+COMMANDS = (
+    "ask",
+    "tasks",
+    "models",
+    "usage",
+    "limits",
+    "ledger",
+    "keys",
+    "config",
+    "local",
+    "serve",
+    "simulate",
+)
 """Each is a module of this folder that has a `command`."""
 
 SHORT_HELP = """\

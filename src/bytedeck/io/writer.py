@@ -27,6 +27,7 @@ from typing import Any
 
 from ..claims import GRANTED
 from ..errors import LedgerError
+from ..types import Intent, Settlement
 from .backlog import Backlog, comes_again, sentence
 from .sink import Job, Sink, Verdicts
 from .store import NOTHING_OWED, Owed, Verdict
@@ -121,6 +122,8 @@ class Writer:
             thread.join(timeout)
 
     def _renew(self) -> None:
+        self._unbegun: deque[str] = deque(maxlen=_MOST_LOST)
+        """Attempts whose intent could not be written."""
         self._queue: deque[Job] = deque()
         # Rings the thread: True to write now, False to linger first. Unlike an Event, it may be rung
         # by a finalizer in the midst of being rung.
@@ -301,13 +304,20 @@ class Writer:
     def _tell(self, job: Job, verdict: Verdict) -> None:
         if isinstance(verdict, Exception):
             verdict = self._explain(verdict)
+            if isinstance(job.row, Intent):
+                self._unbegun.append(job.row.attempt)
         if job.done is not None:
             with suppress(Exception):  # this waiter is gone (a closed loop, say); the others are not
                 job.done(verdict)
 
     def _lose(self, job: Job, error: Exception) -> None:
-        if job.row is not None and not comes_again(job.row) and len(self._lost) < _MOST_LOST:
-            self._lost.append(sentence(job.row, self._explain(error)))
+        row = job.row
+        if row is None or comes_again(row):
+            return
+        if isinstance(row, Settlement) and row.cost_units == 0 and row.attempt in self._unbegun:
+            return  # it was refused for want of its intent, and who began it was told
+        if len(self._lost) < _MOST_LOST:
+            self._lost.append(sentence(row, self._explain(error)))
 
     def _explain(self, error: Exception) -> LedgerError:
         if self._sink is None:  # not even made: Python without sqlite3, say

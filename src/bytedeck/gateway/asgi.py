@@ -1,0 +1,87 @@
+"""The bare protocol between a server and us: a request's body in, JSON and its headers out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, TypeAlias
+
+from ..errors import ByteError, CallerError
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+LEFT = "bytedeck.left"
+"""Extension of the scope by our own server: what is given to it is told when the client has left."""
+
+
+class Refused(CallerError):
+    """A request that is none, by what HTTP itself has a status for."""
+
+    code = "invalid_request"
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self._status = status
+
+    @property
+    def http_status(self) -> int:
+        """The status with which we answer."""
+        return self._status
+
+
+class ClientLeft(Exception):
+    """The client hung up before its request was here."""
+
+
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> bytes:
+    """The request's body. Raises ClientLeft, and Refused for one of more than `most` bytes, which is not kept."""
+    told = headers.get(b"content-length", b"")
+    if told.isdigit() and int(told[:20]) > most:
+        raise _too_large(most)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        part = message.get("body", b"")
+        size += len(part)
+        if size > most:
+            raise _too_large(most)
+        if not message.get("more_body"):
+            return part if not parts else b"".join((*parts, part))
+        parts.append(part)
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(
+        413, f"The body is larger than {most / (1 << 20):g} MB, which is the most that is taken here."
+    )
+
+
+async def send_json(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    """A whole answer."""
+    own = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": own + headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def headers_of(error: ByteError) -> Headers:
+    """What an error's headers say of asking again: when, and not at all where we have done it ourselves."""
+    found: Headers = []
+    if error.retry_after is not None:
+        found.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after))))
+    if error.attempts:
+        found.append((b"x-should-retry", b"false"))
+    return found
+
+
+def header(text: str) -> bytes:
+    """A text as a header's value; what cannot stand in one is replaced."""
+    if not text.isprintable():
+        text = "".join(sign if sign.isprintable() else "?" for sign in text)
+    return text.encode("ascii", "replace")

@@ -2,8 +2,9 @@
 
     scripts/limits [--seconds S] [--processes N] [--seed S]
 
-Prints figures; exits with 1 where a promise is broken: more let through in any span of time than a limit allows, buckets
-that were not taken from together, a saturated bucket more than 2 % below its limit, a budget that is passed or not used up.
+Prints figures; exits with 1 where a promise is broken: more let through in any span of time than a limit allows, or while
+it is owed what others used beyond what they took; buckets that were not taken from together, a saturated bucket more than
+2 % below its limit, a budget that is passed or not used up.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ class Grant(NamedTuple):
     """Microseconds by the machine's own clock, as the decision itself read it."""
     used: int
     """Requests, tokens or units."""
+    is_debt: bool = False
+    """What one that was let through has used beyond what it took: it counts when that is told, and nobody decides on it."""
 
 
 # -- a process -----------------------------------------------------------------------------------
@@ -90,10 +93,11 @@ class Worker:
         self._chance = random.Random(f"{seed} {number}")
         self._numbers = itertools.count(1)
         self._request = f"{number:032x}"
-        self._running: list[tuple[int, str, int, Scene]] = []
+        self._running: list[tuple[int, str, Grant, int]] = []
         self._store = SqliteStore(path, self._wall, steady=self._steady)
         self.asked = [0] * len(SCENES)
         self.grants: list[Grant] = []
+        self.debts: list[Grant] = []
 
     def _wall(self) -> int:
         is_set_back = self._set_back_at is not None and clock.steady() >= self._set_back_at
@@ -119,17 +123,18 @@ class Worker:
         """One attempt, until it is let through or the scene is over."""
         most = {"requests": 1, "tokens": 2000}.get(getattr(scene.of, "measure", ""), WORST)
         amount = self._chance.randint(min(most, 10), most)
-        used = self._chance.choice((amount, amount, amount, self._chance.randint(1, amount)))
+        more = 3 * amount if _measures_tokens(scene) else amount
+        used = self._chance.choice((amount, amount, amount, self._chance.randint(1, amount), more))
         name = f"{self._request}-{next(self._numbers)}"
         while clock.steady() < until:
             self._settle(clock.steady())
             verdict, at = self._ask(name, scene, amount)
             self.asked[place] += 1
             if isinstance(verdict, Granted):
-                self.grants.append(Grant(place, at, used))
-                # Most use all that they took; who gives something back does it late.
+                self.grants.append(Grant(place, at, min(used, amount)))
+                # Most use all that they took; who gives something back, or has used more, tells it late.
                 lasts = 0 if used == amount else self._chance.randint(0, round(scene.lasts * SECOND))
-                self._running.append((at + lasts, name, used, scene))
+                self._running.append((at + lasts, name, self.grants[-1], max(0, used - amount)))
                 return
             if isinstance(verdict, Denied):
                 time.sleep(0.001)
@@ -156,12 +161,19 @@ class Worker:
         """Those that have ended by now; None: all."""
         for one in [one for one in self._running if now is None or one[0] <= now]:
             self._running.remove(one)
-            _, name, used, scene = one
-            cost = used if isinstance(scene.of, Budget) else 0
-            usage = Usage(total_tokens=used)
+            _, name, grant, debt = one
+            cost = grant.used if isinstance(SCENES[grant.scene].of, Budget) else 0
+            usage = Usage(total_tokens=grant.used + debt)
             self._store.settle(
                 Settlement(attempt=name, outcome="answered", quality="reported", cost_units=cost, usage=usage)
             )
+            if debt:
+                self._store.flush()  # then the last look was the one at which it was counted
+                self.debts.append(Grant(grant.scene, self._looked, debt, is_debt=True))
+
+
+def _measures_tokens(scene: Scene) -> bool:
+    return isinstance(scene.of, Bucket) and scene.of.measure == "tokens"
 
 
 def _sleep_until(moment: int) -> None:
@@ -172,7 +184,8 @@ def _sleep_until(moment: int) -> None:
 
 
 def excess(grants: Iterable[Grant], limit: Limit) -> int:
-    """By how much the fullest of all spans of time is over `burst + time * rate`; not over 0 where the limit held.
+    """By how much the fullest of all spans of time that end with one who was let through is over `burst + time * rate`; not
+    over 0 where the limit held. Debts within it count.
 
     In units times the limit's span in microseconds, exact. With S the sum up to a grant and t its moment, a span from
     grant i to grant j holds the limit where (S_j * span - t_j * count) - (S_i-1 * span - t_i * count) is at most burst * span.
@@ -180,11 +193,12 @@ def excess(grants: Iterable[Grant], limit: Limit) -> int:
     period, total = limit.seconds * SECOND, 0
     least: int | None = None
     found = -limit.at_once * period
-    for grant in sorted(grants, key=lambda one: one.at):
+    for grant in sorted(grants, key=lambda one: (one.at, one.is_debt)):
         begin = total * period - grant.at * limit.count
         least = begin if least is None else min(least, begin)
         total += grant.used
-        found = max(found, total * period - grant.at * limit.count - least - limit.at_once * period)
+        if not grant.is_debt:
+            found = max(found, total * period - grant.at * limit.count - least - limit.at_once * period)
     return found
 
 
@@ -200,6 +214,7 @@ class Books(NamedTuple):
     """What is found when all have ended."""
 
     grants: list[Grant]
+    debts: list[Grant]
     problems: list[str]
     """Of the ledger, and of those who wrote to it."""
     attempts: int
@@ -224,6 +239,7 @@ def read(path: str, lives: Sequence[dict[str, Any]]) -> Books:
         problems.append(f"{check.attempts - check.settled} attempts are not settled.")
     return Books(
         [Grant(*one) for life in lives for one in life["grants"]],
+        [Grant(*one) for life in lives for one in life["debts"]],
         problems,
         check.attempts,
         found.levels[0],
@@ -241,10 +257,14 @@ def broken(books: Books, strict: bool = True) -> list[str]:
     taken = (books.counted[0] - books.ahead - first) / span(EACH.limit, 1)
     if taken != len(books.grants):
         told.append(f"{len(books.grants)} were let through, {taken} were taken from the bucket beside")
-    for place, scene in enumerate(SCENES):
-        grants = [one for one in books.grants if one.scene == place]
+    for scene in SCENES:
+        grants = _of(books.grants, scene)
         told += [f"{scene.name}: {sentence}" for sentence in _wrong(scene, grants, books, strict)]
     return told
+
+
+def _of(charges: Iterable[Grant], scene: Scene) -> list[Grant]:
+    return [one for one in charges if SCENES[one.scene] is scene]
 
 
 def _wrong(scene: Scene, grants: list[Grant], books: Books, strict: bool) -> Iterator[str]:
@@ -255,7 +275,7 @@ def _wrong(scene: Scene, grants: list[Grant], books: Books, strict: bool) -> Ite
         if strict and spent <= scene.of.units - WORST:
             yield f"only {spent} units of {scene.of.units} were spent"
         return
-    over = excess(grants, scene.of.limit)
+    over = excess([*grants, *_of(books.debts, scene)], scene.of.limit)
     if over > 0:
         yield f"{over / (scene.of.limit.seconds * SECOND):.6f} more than the limit allows"
     if strict and scene.is_judged and throughput(grants, scene.of.limit) < SLOWEST:
@@ -291,16 +311,17 @@ def _print(books: Books, lives: Sequence[dict[str, Any]], seconds: float) -> Non
         f"{len(lives)} processes, {seconds:g} s a scene; {cpu / max(sum(asked), 1) * 1e6:.0f} µs CPU a claim"
     )
     for place, scene in enumerate(SCENES):
-        grants = [one for one in books.grants if one.scene == place]
+        grants, debts = _of(books.grants, scene), _of(books.debts, scene)
         line = f"{scene.name:>12}: {asked[place]:6} asked, {len(grants):5} let through"
         if isinstance(scene.of, Budget):
             print(f"{line}; {books.spent[scene.name][0]} of {scene.of.units} units spent")
             continue
         period = scene.of.limit.seconds * SECOND
-        room = -excess(grants, scene.of.limit) / period
+        room = -excess([*grants, *debts], scene.of.limit) / period
+        owed = f", {len(debts)} of them used more" if debts else ""
         print(
-            f"{line}; the fullest span is {room:.4f} below the bound; throughput"
-            f" {throughput(grants, scene.of.limit):.2%} of the limit"
+            f"{line}{owed}; the fullest span is {room:.4f} below the bound; throughput"
+            f" {throughput([*grants, *debts], scene.of.limit):.2%} of the limit"
         )
 
 
@@ -308,7 +329,13 @@ def main() -> int:
     if sys.argv[1:2] == ["--worker"]:
         worker = Worker(*json.loads(sys.argv[2]))
         lost = worker.live()
-        told = {"grants": worker.grants, "asked": worker.asked, "lost": lost, "cpu": time.process_time()}
+        told = {
+            "grants": worker.grants,
+            "debts": worker.debts,
+            "asked": worker.asked,
+            "lost": lost,
+            "cpu": time.process_time(),
+        }
         print(json.dumps(told))
         return 0
     parser = argparse.ArgumentParser(prog="scripts/limits", description=(__doc__ or "").split("\n")[0])

@@ -70,7 +70,7 @@ def test_a_cheaper_model_goes_before_a_shorter_answer(deck: Deck) -> None:
     face = with_total(deck, worst(face) + 10**9)
     reply = face.chat(model=[DEAR, MODEL])
     assert outcomes(reply) == [(MODEL, "answered")]
-    assert reply.notes[0].startswith("Claude Sonnet 4.5 was not asked: One of your budgets kept this back.")
+    assert reply.notes[0].startswith("Claude Sonnet 4.5 was not asked: at worst this costs $")
     assert not any("max_tokens" in note for note in reply.notes)
 
 
@@ -90,4 +90,4 @@ def test_all_reasons_are_told(deck: Deck) -> None:
     with pytest.raises(BudgetExceeded) as caught:
         face.chat(model=[DEAR, MODEL])
     assert "At worst this costs" in caught.value.message
-    assert caught.value.hint[-1].startswith("The next model was not asked, either. One of your budgets")
+    assert caught.value.hint[-1].startswith("GPT-4o mini was not asked, either: at worst this costs $")

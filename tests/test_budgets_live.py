@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from bytedeck import BudgetExceeded, Policy, StreamBroken, run
+from bytedeck.claims import GRANTED, Budget
 from bytedeck.cli.main import cli
-from bytedeck.errors import LedgerError
+from bytedeck.errors import InvalidRequest, LedgerError
+from bytedeck.io.memory import MemoryStore
+from bytedeck.io.writer import Writer
 from bytedeck.money import to_text, to_units
 from canary import CANARY
 from faces import FACES
@@ -23,6 +27,12 @@ COST = 42_000_000
 """What an answer of the test upstream costs, units."""
 BROKEN = words("one two three four five six", finish=None, usage=None, done=False).then(End())
 """Breaks off, and nobody told what it cost."""
+
+
+class _Preferences(Struct):
+    """JSON can say it, and nothing can be put into it."""
+
+    zdr: bool
 
 
 @pytest.fixture(params=FACES)
@@ -102,7 +112,7 @@ def test_a_cheaper_model_gets_it(deck: Deck, cheap: int, streamed: bool) -> None
     reply = face.stream(**options)[1] if streamed else face.chat(**options)
     assert outcomes(reply) == [(MODEL, "answered")]
     (note,) = (one for one in reply.notes if "not asked" in one)
-    assert note.startswith("Claude Sonnet 4.5 was not asked: One of your budgets kept this back.")
+    assert note.startswith("Claude Sonnet 4.5 was not asked: at worst this costs $")
 
 
 def test_what_costs_nothing_always_goes(deck: Deck) -> None:
@@ -141,14 +151,69 @@ def test_without_a_price_it_needs_a_ceiling(deck: Deck) -> None:
         {"service_tier": "priority"},
         {"modalities": ["text", "image"]},
         {"plugins": [{"id": "web"}]},
+        {"tools": ({"type": "openrouter:web_search"},)},
+        {"preset": "mine"},
+        {"provider": _Preferences(zdr=True)},
+        {"max_tokens": 100.0},
+        {"max_completion_tokens": "100"},
+        {"n": "3"},
     ],
 )
 def test_what_has_a_price_of_its_own_is_not_bounded(deck: Deck, dear: dict[str, Any]) -> None:
-    """Dearer tiers, pictures and searches cost more than the tokens' prices tell."""
+    """Dearer tiers, pictures and searches cost more than the tokens' prices tell; what cannot be read tells nothing, and
+    no price can be put beside it. Without a hard budget all of it is sent."""
     face = deck(of(10**12))
     with pytest.raises(BudgetExceeded, match="cannot be bounded"):
-        face.chat(model=MODEL, max_tokens=100, **dear)
+        face.chat(model=MODEL, **{"max_tokens": 100} | dear)
+    assert (deck.upstream.chats, accounts(face)) == ([], ((0, 0),))
+    face = deck(of(10**12, " soft"))
+    assert face.chat(model=MODEL, **{"max_tokens": 100} | dear).whole
+    assert [row.worst_units for row in face.rows()] == [None]
+
+
+@pytest.mark.parametrize("model", ["@preset/mine", f"{MODEL}@preset/mine"])
+def test_a_preset_is_not_bounded(deck: Deck, model: str) -> None:
+    """It may hold a prompt, tools and plugins of its own, also where its model's price is known."""
+    with pytest.raises(BudgetExceeded, match="cannot be bounded"):
+        deck(of(10**12)).chat(model=model, max_tokens=100)
     assert deck.upstream.chats == []
+
+
+@pytest.mark.parametrize("wanted", [3, 3.0, 2.1])
+def test_every_answer_is_reserved(deck: Deck, wanted: float) -> None:
+    """Of several that are asked for each may have the whole length, however the number is written."""
+    face = deck(of(10**12))
+    face.chat(model=MODEL, max_tokens=100, n=wanted)
+    (row,) = face.rows()
+    size = len(deck.upstream.chats[0].body)
+    assert row.worst_units >= 3 * (size * 150_000 + 100 * 600_000)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"max_tokens": -1_000_000}, {"max_completion_tokens": -5}, {"max_tokens": 0}]
+)
+@pytest.mark.parametrize("settings", ["", of(10**9), of(10**9, " soft")])
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_a_length_below_nothing(
+    kind: str,
+    streamed: bool,
+    settings: str,
+    fields: dict[str, int],
+    deck: Deck,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is told as the caller's mistake, and makes no room in any budget: nothing is sent, held or written."""
+    face = deck(settings)
+    if kind == "memory":
+        face.hub.house.store = MemoryStore()
+    budget = Budget("all", "", "total", 10**9)
+    with pytest.raises(InvalidRequest, match="has to be 1 at least"):
+        _ = (face.stream if streamed else face.chat)(model=MODEL, **fields)
+    with pytest.raises(InvalidRequest, match="has to be 1 at least"):
+        worst(face, **{"max_tokens": None} | fields)
+    assert (deck.upstream.chats, face.rows()) == ([], [])
+    assert face.hub.house.store.standing((), (budget,)).accounts == ((0, 0),)
 
 
 def test_the_bound_goes_along(deck: Deck) -> None:
@@ -156,10 +221,11 @@ def test_the_bound_goes_along(deck: Deck) -> None:
     face = deck(of(10**12))
     face.chat(model=MODEL)
     sent = deck.upstream.chats[0].json
-    assert sent["provider"]["max_price"] == {"prompt": 0.15, "completion": 0.6}
+    assert sent["provider"]["max_price"] == {"prompt": 0.15, "completion": 0.6, "request": 0}
     assert sent["max_tokens"] == 16384
-    face.chat(model=MODEL, max_completion_tokens=50)
+    face.chat(model=MODEL, max_completion_tokens=50, provider=None)
     assert "max_tokens" not in deck.upstream.chats[1].json
+    assert deck.upstream.chats[1].json["provider"] == sent["provider"]
     face.chat(
         "long " * 24_000, model=MODEL
     )  # 120,000 of 128,000 tokens at the worst of two bytes each are 60,000
@@ -367,7 +433,7 @@ def test_words_that_cannot_be_gone_on_with_are_kept(deck: Deck, cheap: int, chai
     assert told.partial_text == "one two three four five six"
     assert outcomes(told) == [(MODEL, "truncated")]
     assert told.reply is not None
-    assert any("was not asked: One of your budgets kept this back" in note for note in told.reply.notes)
+    assert any(" was not asked: at worst this costs $" in note for note in told.reply.notes)
     assert len(deck.upstream.chats) == 1
     face.rows()
     assert accounts(face) == ((cheap, 0),)
@@ -382,6 +448,31 @@ def test_both_of_a_race_reserve(deck: Deck, cheap: int, monkeypatch: pytest.Monk
     assert outcomes(reply) == [(MODEL, "answered")]
     face.rows()
     assert accounts(face) == ((COST, 0),)
+
+
+def test_a_ctrl_c_while_it_is_begun(deck: Deck, cheap: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row is written, and the Ctrl-C comes before anybody was told so: it is settled, and nothing stays held."""
+    face = deck(of(10**12))
+    face.chat(model=MODEL, max_tokens=100)
+    face.rows()
+    tell, told = Writer._tell, []
+
+    def once(writer: Writer, job: Any, verdict: Any) -> None:
+        if told or job.claim is None:
+            return tell(writer, job, verdict)
+        told.append(verdict)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Writer, "_tell", once)
+    with pytest.raises(KeyboardInterrupt):
+        face.chat(model=MODEL, max_tokens=100)
+    assert told == [GRANTED]
+    assert [(row.state, row.outcome) for row in face.rows()] == [
+        ("settled", "abandoned"),
+        ("settled", "answered"),
+    ]
+    assert accounts(face) == ((COST, 0),)
+    assert len(deck.upstream.chats) == 1
 
 
 def test_who_hangs_up_has_spent_the_worst_case(deck: Deck, cheap: int) -> None:

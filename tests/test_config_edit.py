@@ -6,6 +6,7 @@ import os
 import stat
 import tomllib
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -73,7 +74,9 @@ def test_a_value_goes_where_a_person_would_write_it(before: str, after: str) -> 
         ("[budget]\r\ndaily = 4\r\nweekly = 9", "[budget]\r\nweekly = 9"),
         ("[budget]\nweekly = 9\ndaily = [\n4, # four\n]", "[budget]\nweekly = 9\n"),
         ("budget.daily = 4\nretries = 1\n", "retries = 1\n"),
-        ("budget = { daily = 4 } # b\n", "budget = {  } # b\n"),
+        ("budget = { daily = 4 } # b\n", "budget = {} # b\n"),
+        ("budget.daily = 4\r\n\r\n[tasks]\r\n", "[tasks]\r\n"),
+        ("# a\nbudget.daily = 4\n\n[tasks]\n", "# a\n\n[tasks]\n"),
         ("budget = { daily = 4, weekly = 9 }\n", "budget = { weekly = 9 }\n"),
         ("budget = { weekly = 9, daily = 4 }\n", "budget = { weekly = 9 }\n"),
         ("budget = { weekly = 9, daily = 4, total = 1 }\n", "budget = { weekly = 9, total = 1 }\n"),
@@ -208,6 +211,32 @@ def test_what_holds_already_is_not_written(tmp_path: Path) -> None:
     before = file.stat()
     assert not set_budget(file, "daily", "0.5")
     assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_two_who_change_it_at_once_both_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes in between reading and writing waits; both budgets stand in the file."""
+    file = tmp_path / "home" / "config.toml"
+    inner, others = edit.changed, [Thread(target=set_budget, args=(file, "weekly", "7"))]
+
+    def interrupted(*args: Any) -> str:
+        if others:
+            other = others.pop()
+            other.start()
+            other.join(0.3)  # ends in this time only where nobody is kept out
+            started.append(other)
+        return inner(*args)
+
+    started: list[Thread] = []
+    monkeypatch.setattr(edit, "changed", interrupted)
+    assert set_budget(file, "daily", "5")
+    started[0].join()
+    assert tomllib.loads(file.read_text()) == {"budget": {"daily": "5", "weekly": "7"}}
+
+
+def test_what_is_not_there_is_removed_without_a_trace(tmp_path: Path) -> None:
+    """No folder is made for saying that there is no budget."""
+    assert not set_budget(tmp_path / "home" / "config.toml", "daily", None)
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_file_keeps_its_mode_its_mark_and_its_link(tmp_path: Path) -> None:

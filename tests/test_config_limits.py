@@ -75,6 +75,8 @@ def test_what_is_no_limit(text: str) -> None:
         ("0.50", (USD // 2, True)),
         ("0.000000000001", (1, True)),
         (" 5 soft ", (5 * USD, False)),
+        ("5 hard", (5 * USD, True)),
+        ("$5", (5 * USD, True)),
         ("1000000", (10**18, True)),
     ],
 )
@@ -103,8 +105,10 @@ def test_an_amount(said: str | int, means: tuple[int, bool]) -> None:
         "1e3",
         "0.0000000000001",
         "1000000.000000000001",
-        "5 hard",
-        "$5",
+        "5 harder",
+        "$",
+        "5$",
+        ".5",
         "5,00",
         None,
         ["5"],
@@ -185,12 +189,12 @@ _LABEL = "expected a key as `byte usage --by key` calls it, such as"
         ("limits = 5", "line 1: `limits`: expected a table, got a whole number"),
         (
             '[limits]\nper_modell = "1/day"',
-            "line 2: unknown setting `limits.per_modell`; did you mean `per_model`?",
+            "line 2: unknown setting `limits.per_modell`; did you mean `limits.per_model`?",
         ),
         ("[limits]\nmodels = 1", "line 2: `limits.models`: expected a table"),
         (
             '[limits.models."openai/*"]\nrequest = "1/day"',
-            'line 2: unknown setting `limits.models."openai/*".request`; did you mean `requests`?',
+            'line 2: unknown setting `limits.models."openai/*".request`; did you mean `limits.models."openai/*".requests`?',
         ),
         ('[limits.models]\n"a/b" = "1/day"', 'line 2: `limits.models."a/b"`: expected a table'),
         (
@@ -203,6 +207,7 @@ _LABEL = "expected a key as `byte usage --by key` calls it, such as"
         ('[budget]\ndaily = "-5"', f"line 2: `budget.daily`: {_AMOUNT}"),
         ("[budget]\nwarn_percent = 0", "line 2: `budget.warn_percent`: expected a whole number >= 1"),
         ("[budget]\nwarn_percent = 0.8", "line 2: `budget.warn_percent`: expected a whole number, got"),
+        ('[budget]\ndayly = "5"', "line 2: unknown setting `budget.dayly`; did you mean `budget.daily`?"),
         ('[budget]\nyearly = "5"', "line 2: unknown setting `budget.yearly`"),
         ('[keys."…abcd".budget]\ndaily = ""', f'line 2: `keys."…abcd".budget.daily`: {_AMOUNT}'),
         ('[keys."…abcd".limits]\ntokens = true', f'line 2: `keys."…abcd".limits.tokens`: {_LIMIT}'),
@@ -253,6 +258,47 @@ def test_errors_tell_the_place_and_what_was_expected(tmp_path: Path, text: str, 
     with pytest.raises(ConfigError) as caught:
         loaded(tmp_path, text)
     assert str(caught.value).startswith(f"{tmp_path}/config.toml, {says}")
+    assert not str(caught.value).endswith("?.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[keys.KEY.budget]\ndaily = "5"',
+        "[keys.KEY]\npolicy.hedge = 1",
+        "[keys.KEY]\nbudgets = 1",
+        "keys.KEY = 1",
+        "[keys.KEY]\n[keys.KEY]",
+        "KEY = 1",
+        "openrouter.KEY = 1",
+        'aliases.a = "KEY"',
+        'fallback_models = ["KEY"]',
+        '[tasks.KEY]\nmodels = ["a/b"]',
+    ],
+)
+@pytest.mark.parametrize("key", ["sk-or-v1-CANARY0123456789abcdef", "sk-CANARY-0123"])
+def test_a_key_in_the_settings_is_not_shown(tmp_path: Path, text: str, key: str) -> None:
+    """Wherever somebody has put it: the error shows its last four signs, if any, and the line."""
+    with pytest.raises(ConfigError, match=r"config\.toml, line [12]: ") as caught:
+        loaded(tmp_path, text.replace("KEY", key))
+    told = f"{caught.value} {caught.value.hint} {caught.value.detail}"
+    assert "CANARY" not in told
+    assert key[-4:] in told
+
+
+def test_a_long_label_is_not_shown_whole(tmp_path: Path) -> None:
+    """It may be a key of any make."""
+    with pytest.raises(ConfigError, match=r'line 1: `keys\."…nary"`: ') as caught:
+        loaded(tmp_path, '[keys.another-canary.budget]\ndaily = "5"')
+    assert "another" not in str(caught.value)
+    assert str(caught.value).endswith("; not the key itself.")
+
+
+def test_what_is_not_toml_is_told_once(tmp_path: Path) -> None:
+    """The sentence says it all."""
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, "a = 1\nretries = ")
+    assert (caught.value.message.count("Invalid value"), caught.value.detail) == (1, "")
 
 
 def loaded(home: Path, text: str, **env: str) -> Config:
@@ -330,7 +376,8 @@ def test_the_environment_sets_the_daily_budget(
 def test_an_environment_that_is_wrong_names_its_variable(tmp_path: Path, said: str) -> None:
     """A cap that is misspelt is no cap, and so it is refused."""
     with pytest.raises(
-        ConfigError, match=r"^BYTE_DAILY_BUDGET: `budget.daily`: expected an amount .*; or off\.$"
+        ConfigError,
+        match=r"^BYTE_DAILY_BUDGET: `budget.daily`: expected USD above 0 and up to 1000000, such as 5, .*; or off\.$",
     ):
         loaded(tmp_path, "", BYTE_DAILY_BUDGET=said)
 

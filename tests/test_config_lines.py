@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bytedeck.config.lines import line_of
+from bytedeck.config import lines
+from bytedeck.config.document import Document
+from bytedeck.config.limits import whence
+from bytedeck.config.lines import Lines
 
 TEXT = '''# a comment with [brackets] and "quotes
 title = "one # two [three]"
@@ -73,15 +77,16 @@ end = 1'''
 )
 def test_the_line_of_a_key(path: str, line: int | None) -> None:
     """Dotted and quoted keys, strings of four kinds, lists, inline tables; nothing inside a string is a key."""
-    assert line_of(TEXT, tuple(path.split("|"))) == line
+    assert Lines(TEXT).of(tuple(path.split("|"))) == line
 
 
 def test_every_key_of_the_text_is_found() -> None:
     """What tomllib reads from the text has a line that holds its last name."""
+    known = Lines(TEXT)
 
     def walk(value: Any, path: tuple[str, ...]) -> None:
         for key, inner in value.items():
-            line = line_of(TEXT, (*path, key))
+            line = known.of((*path, key))
             assert line is not None, (path, key)
             if path[:1] != ("inline",):
                 assert key in TEXT.splitlines()[line - 1] or key == "escaped"
@@ -91,8 +96,20 @@ def test_every_key_of_the_text_is_found() -> None:
     walk(tomllib.loads(TEXT), ())
 
 
+def test_a_document_is_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many places of it are told: a settings file of three hundred tables takes no seconds."""
+    walks = []
+    inner = lines.places
+    monkeypatch.setattr(lines, "places", lambda text: walks.append(text) or inner(text))
+    text = "".join(f'[limits.models."a{number}/*"]\nrequests = "1/day"\n' for number in range(20))
+    document = Document(Path("config.toml"), text)
+    found = whence(document, ())
+    assert found['limits.models."a19/*".requests'] == "config.toml, line 40"
+    assert len(walks) == 1
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "# only this", "a = 1 # no end of line", "a = [1, # open\n 2]"])
 def test_small_texts_end(text: str) -> None:
     """It comes to an end on any text that tomllib takes."""
     tomllib.loads(text)
-    assert line_of(text, ("a",)) == (1 if text.startswith("a") else None)
+    assert Lines(text).of(("a",)) == (1 if text.startswith("a") else None)

@@ -54,7 +54,8 @@ MAY: dict[str, set[str]] = {
     # It may know nothing of ours, so that a shared misreading of the wire cannot hide.
     "simulator": set(),
     "gateway": NOUNS | {"client", "house", "streams", "codec.encode", "codec.shapes", "guard.access"},
-    "cli": NOUNS | {"client", "house", "standing", "io", "ledger", "route", "codec.encode", "simulator"},
+    "cli": NOUNS
+    | {"gateway", "client", "house", "standing", "io", "ledger", "route", "codec.encode", "simulator"},
     "shared": NOUNS | {"client", "streams"},
     "__init__": {"client", "shared", "streams", "types", "events", "claims", "errors", "models"},
 }

@@ -247,3 +247,34 @@ def test_a_script_is_under_no_limit(upstream: Upstream, tmp_path: Path) -> None:
         assert hub.limits.standing() == Standings()
     with Hub(config=file, api_key="sk-or-v1-for-this-test-only", base_url=upstream.url) as hub:
         assert isinstance(hub.limits.check(MODEL), Denied)
+
+
+def test_what_is_printed_reads_well(make: Make, tmp_path: Path) -> None:
+    """A limit that stands is a sentence, as a budget is; `hub.limits` says what it can do."""
+    face = make('limits.requests = "1/hour"\nlimits.per_model = "20/minute"')
+    assert [str(one) for one in _standing(face).limits] == [
+        "1 left of the limit of 1 request an hour.",
+        "20 left of the limit of 20 requests a minute to the model *.",
+    ]
+    assert repr(face.hub.limits).endswith(f"Limits of {tmp_path / 'settings.toml'}: check(…), standing()>")
+
+
+def test_settings_are_a_file(tmp_path: Path) -> None:
+    """Whoever gives them as a table is told so, and not that there is no such file."""
+    from bytedeck import Hub
+
+    with pytest.raises(TypeError, match="config is a path in text, or a Path, and not a dict"):
+        Hub(config={"budget": {"daily": "5"}})  # type: ignore[arg-type]
+
+
+def test_each_that_would_be_asked_is_explained(make: Make) -> None:
+    """As far as the first one that may go; the last one is shortened, as the request would be."""
+    face = make('budget.daily = "0.001"\nlimits.wait = 0')
+    chain = ["anthropic/claude-sonnet-4.5", MODEL]
+    found = _done(face, face.hub.explain("hi", model=chain))
+    assert [one.model for one in found.outlooks] == chain
+    assert all(isinstance(one.verdict, Denied) for one in found.outlooks)
+    assert found.verdict == found.outlooks[0].verdict
+    assert (found.capped_at, found.outlooks[1].capped_at is None) == (None, False)
+    found = _done(face, face.hub.explain("hi", model=[*chain, OTHER], max_tokens=100))
+    assert [type(one.verdict) for one in found.outlooks] == [Denied, Granted]

@@ -82,7 +82,7 @@ def test_who_would_wait_too_long_asks_the_next(deck: Deck, wait: str, timeout: A
     assert outcomes(reply) == [(OTHER, "answered")]
     assert reply.requested_model == OTHER
     (note,) = reply.notes
-    assert note.startswith("GPT-4o mini was not asked: One of your limits kept this back.")
+    assert note.startswith("GPT-4o mini was not asked: the limit of 10 requests a minute to ")
     assert deck.clock.pauses == []
     assert len(deck.upstream.chats) == 11
 

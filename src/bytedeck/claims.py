@@ -203,6 +203,11 @@ class Decision(Struct, frozen=True):
     """To be kept under the attempt until it is settled."""
 
 
+def noun(measure: Measure, count: int) -> str:
+    """`request` for one, `requests` for all others."""
+    return measure.removesuffix("s") if count == 1 else measure
+
+
 def _whole(what: str, value: object, least: int, most: int) -> None:
     if type(value) is not int or not least <= value <= most:  # neither True nor 1.0 is a count
         raise ValueError(f"{what} has to be a whole number from {least} to {most}, and is {value!r}")

@@ -375,6 +375,9 @@ HINTS: dict[str, tuple[str, ...]] = {
 }
 
 
+NOT_ASKED = "was not asked"
+"""Stands in each note of a model that a bound, a limit or a budget kept back."""
+
 _OWN_WORDS = ("over_limit", "over_burst", "over_budget", "budget_held")
 """Codes of which a fault's message is ours: which limit or budget it was."""
 

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from . import arguments, pipeline
 from .call import request as requests
-from .claims import GRANTED, Denied, Rules, Verdict
+from .claims import GRANTED, Denied, Granted, Rules, Verdict
 from .codec import faults
 from .config import Config, Task, load
 from .errors import (
@@ -54,6 +54,19 @@ if TYPE_CHECKING:
 _OF_STREAMS = frozenset({"can_erase", "on_chunk"})
 
 
+class Outlook(Struct, frozen=True, kw_only=True):
+    """What limits and budgets would say to one candidate now."""
+
+    model: str
+    name: str
+    worst_units: int | None
+    """Its worst case; None: no known price bounds it."""
+    prompt_bytes: int
+    verdict: Verdict = GRANTED
+    capped_at: int | None = None
+    """The `max_tokens` to which the request would be lowered, so that a budget pays for it; None: as it is."""
+
+
 class Explanation(Struct, frozen=True, kw_only=True):
     """What would happen to a request, before anything is sent."""
 
@@ -62,12 +75,20 @@ class Explanation(Struct, frozen=True, kw_only=True):
     """The first candidate's worst case, units of 10⁻¹² USD; None: no known price bounds it."""
     prompt_bytes: int
     """Size of the request's body."""
-    verdict: Verdict = GRANTED
-    """What limits and budgets would say to the first attempt now."""
-    capped_at: int | None = None
-    """The `max_tokens` to which the request would be lowered, so that a budget pays for it; None: as it is."""
     standing: Standings = Standings()
-    """How the limits and budgets stand that it comes under."""
+    """How the limits and budgets stand that the first candidate comes under."""
+    outlooks: tuple[Outlook, ...]
+    """Of the candidates in their order, as far as the first one that may go at once."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What limits and budgets would say to the first attempt now."""
+        return self.outlooks[0].verdict
+
+    @property
+    def capped_at(self) -> int | None:
+        """The first one's `Outlook.capped_at`."""
+        return self.outlooks[0].capped_at
 
 
 class _Account(Struct):
@@ -99,6 +120,8 @@ class House:
             "BYTE_HOME": home,
             "BYTE_CONFIG": config,
         }
+        _check_path("home", home)
+        _check_path("config", config)
         env = dict(os.environ)
         if api_key is not None:
             env.pop("OPENROUTER_KEY", None)
@@ -232,21 +255,38 @@ class House:
         requests.check(ask)
         chosen = pipeline.plan(ask, deck)
         run = Run(replace(ask, max_cost_units=None), deck, chosen, 0.0)  # what is too dear is told, too
-        first = run.queue.popleft()
-        amends = run.amends(first)
-        job = run.job(first, amends)
+        outlook, standing = self._outlook(run)
+        outlooks = [outlook]
+        while run.queue and not isinstance(outlook.verdict, Granted):
+            outlook, _ = self._outlook(run)
+            outlooks.append(outlook)
+        return Explanation(
+            plan=chosen,
+            worst_units=outlooks[0].worst_units,
+            prompt_bytes=outlooks[0].prompt_bytes,
+            standing=standing,
+            outlooks=tuple(outlooks),
+        )
+
+    def _outlook(self, run: Run) -> tuple[Outlook, Standings]:
+        """What the next candidate would be told, and how what it comes under stands."""
+        candidate = run.queue.popleft()
+        amends = run.amends(candidate)
+        job = run.job(candidate, amends)
+        size = len(job.request.body)
         verdict, standing = judged(self.store, job.claim)
         capped = None
         if isinstance(verdict, Denied) and verdict.room and not run.queue:
-            capped = run.purse.capped(first, amends, len(job.request.body), verdict.room)
-        return Explanation(
-            plan=chosen,
+            capped = run.purse.capped(candidate, amends, size, verdict.room)
+        outlook = Outlook(
+            model=candidate.model,
+            name=candidate.name,
             worst_units=job.intent.worst_units,
-            prompt_bytes=len(job.request.body),
+            prompt_bytes=size,
             verdict=verdict,
             capped_at=capped.cap if capped else None,
-            standing=standing,
         )
+        return outlook, standing
 
     def standing(self) -> Standings:
         """How all limits and budgets stand. Blocks. Raises LedgerError."""
@@ -325,6 +365,12 @@ class House:
             self.store.close()
         if "local" in self.__dict__:
             self.local.stop()
+
+
+def _check_path(name: str, value: object) -> None:
+    """A table that is given instead of a file would be looked for as one. Raises TypeError."""
+    if not isinstance(value, str | os.PathLike | None):
+        raise TypeError(f"{name} is a path in text, or a Path, and not a {type(value).__name__}")
 
 
 def _is_due(standing: Standing) -> bool:

@@ -20,6 +20,9 @@ class Limits:
         self._house = house
         self._explain = explain
 
+    def __repr__(self) -> str:
+        return _shown(self, self._house)
+
     def check(
         self,
         model: str | Iterable[str] = "",
@@ -54,6 +57,9 @@ class AsyncLimits:
         self._house = house
         self._explain = explain
 
+    def __repr__(self) -> str:
+        return _shown(self, self._house)
+
     async def check(
         self,
         model: str | Iterable[str] = "",
@@ -70,3 +76,7 @@ class AsyncLimits:
         import asyncio
 
         return await asyncio.to_thread(self._house.standing)
+
+
+def _shown(limits: Limits | AsyncLimits, house: House) -> str:
+    return f"<{type(limits).__name__} of {house.config.file}: check(…), standing()>"

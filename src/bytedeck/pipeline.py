@@ -16,12 +16,12 @@ from .call import request
 from .call.attempt import Tried, Try, attempt
 from .call.race import Meaning, Runner, race
 from .call.steps import Flow, emit, pause
-from .errors import TABLE, BudgetExceeded, ByteError, NoWayToAnswer, RateLimited, error_from
+from .errors import NOT_ASKED, TABLE, BudgetExceeded, ByteError, NoWayToAnswer, RateLimited, error_from
 from .events import Event, FellBack, Waiting
 from .guard import rules
 from .route.choose import choose
 from .run import Deck, Run, Turn, usual
-from .types import Ask, Candidate, Delta, Plan, Reply
+from .types import Ask, Candidate, Delta, Fault, Plan, Reply
 
 WORTH_TELLING = 1.0
 """Seconds from which on a person is told that we wait."""
@@ -39,8 +39,8 @@ def answer(ask: Ask, deck: Deck, at: float) -> Flow[Reply]:
         try:
             tried = yield from _ask_model(run, candidate, tried, last=not run.queue)
         except (BudgetExceeded, RateLimited) as error:  # a cheaper one, or a freer one, may follow
-            run.note(f"{candidate.name} was not asked: {error.message}")
-            kept_back.append(error)
+            run.note(f"{candidate.name} {NOT_ASKED}: {_reason(error)}")
+            kept_back.append((candidate, error))
             continue
         except ByteError as error:
             error.reply = error.reply or run.unanswered(candidate)
@@ -57,12 +57,27 @@ def answer(ask: Ask, deck: Deck, at: float) -> Flow[Reply]:
     return reply
 
 
-def _nobody(kept_back: Sequence[ByteError]) -> ByteError:
+def _nobody(kept_back: Sequence[tuple[Candidate, ByteError]]) -> ByteError:
     """Nobody was asked: the first one's reason, and what kept the others back."""
     if not kept_back:
         return NoWayToAnswer(TABLE["no_way_to_answer"].sentence)
-    error, *others = kept_back
-    error.hint = (*error.hint, *(f"The next model was not asked, either. {one.message}" for one in others))
+    (_, error), *others = kept_back
+    told = (f"{candidate.name} {NOT_ASKED}, either: {_reason(one)}" for candidate, one in others)
+    error.hint = (*error.hint, *told)
+    return error
+
+
+def _reason(error: ByteError) -> str:
+    """Which bound, limit or budget it was, as it goes into a sentence."""
+    text = error.message.removeprefix(TABLE[error.code].sentence).strip() or error.message
+    return text[:1].lower() + text[1:]
+
+
+def _refused(run: Run, fault: Fault, job: Try, candidate: Candidate) -> ByteError:
+    """A limit or a budget has kept it back."""
+    error = error_from(fault, run.unanswered(candidate))
+    if job.intent.worst_units is None and not request.is_bounded(run.ask, run.plan, candidate):
+        error.hint = error.hint[::-1]  # it is what the request holds, and no want of a price
     return error
 
 
@@ -113,7 +128,9 @@ def _ask_model(run: Run, candidate: Candidate, before: Tried | None, last: bool)
         if tried.is_refused:
             verdict = turn.kept_back(fault, job)
             if verdict.move != "again" and failed is None:
-                raise error_from(fault, run.unanswered(candidate))
+                raise _refused(run, fault, job, candidate)
+            if verdict.move != "again":
+                run.note(f"{candidate.name} {NOT_ASKED} again: {_reason(error_from(fault))}")
         else:
             failed = tried
             if tried.shown and not (TABLE[fault.code].amend and run.story.may_go_on):
@@ -177,8 +194,8 @@ def _fell_back(tried: Tried, candidate: Candidate) -> FellBack:
 
 
 def _tell(run: Run, event: Event) -> Flow[None]:
-    """Something happened besides words. Who is not shown the answer while it comes is not told either."""
-    if not run.ask.streamed:
+    """Something happened besides words. Who is not shown the answer while it comes is told only if asked for."""
+    if not (run.ask.streamed or run.ask.listens):
         return
     back = yield from emit([Delta(event=event)])
     run.deadline += max(0.0, back - run.at)

@@ -32,6 +32,9 @@ class LimitStanding(Struct, frozen=True, kw_only=True):
     full_in: float
     """Seconds until as many get through at once as ever do; 0: now."""
 
+    def __str__(self) -> str:
+        return f"{self.left:,} left of {admission.phrase(self.bucket)}."
+
 
 class BudgetStanding(Struct, frozen=True, kw_only=True):
     """One budget in its period of now. Units are 10⁻¹² USD."""

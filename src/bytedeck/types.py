@@ -76,6 +76,8 @@ class Ask(Struct, frozen=True, kw_only=True):
     """Every other field of the request, in the caller's order, known to us or not."""
     streamed: bool = False
     """Whether the caller sees the answer while it comes. If not, nothing is shown before it is whole."""
+    listens: bool = False
+    """Whether the caller is told what happens (waiting, the next model) also where it does not see the answer come."""
     key: str = ""
     """Label of the key that asks (never the key itself)."""
     timeouts: Timeouts | None = None

@@ -15,7 +15,7 @@ from bytedeck.config import load
 from bytedeck.errors import ByteError, LedgerError
 from bytedeck.types import Ask, Policy
 from continuers import ASKED, stream
-from decisions import CHAIN, CONFIG, TEXT, Models, after, deck, failed, refusal
+from decisions import CHAIN, CONFIG, TEXT, WORDS, Models, after, deck, failed, refusal
 from world import REFUSALS, Act, World
 
 A, B, C = CHAIN.values()
@@ -181,3 +181,17 @@ def test_what_runs_here_costs_nothing() -> None:
     assert begin.intent.worst_units == 0
     assert claims == [None]
     flow.close()
+
+
+@pytest.mark.parametrize(("wait", "goes"), [(23.9, "A"), (24.1, "AA"), (30.0, "AA")])
+def test_what_an_answer_took_was_not_waited_for(wait: float, goes: str) -> None:
+    """Twice it is kept back for 12 seconds, and between them it is answered for half a minute: only what was really waited
+    for is taken from what it may wait."""
+    config = msgspec.structs.replace(CONFIG, limit_wait=wait)
+    slow = Act(tuple(WORDS.splitlines(keepends=True)), every=1.0)
+    world = Models({A: (slow,)}, dict.fromkeys((1, 3), "over_limit"))
+    asked = ask(streamed=True, hedge=False, models=(A,))
+    with pytest.raises(ByteError) as caught:
+        world.run(pipeline.answer(asked, deck(config), world.now))
+    assert caught.value.code == "truncated"
+    assert "".join("A" for one in world.settled) == goes

@@ -9,7 +9,18 @@ import pytest
 from msgspec import json
 from msgspec.structs import replace
 
-from bytedeck.call.request import Amends, amended, beginning, check, compose, is_bounded, output_cap, unheld
+from bytedeck.call.request import (
+    Amends,
+    affordable,
+    amended,
+    answers,
+    beginning,
+    check,
+    compose,
+    is_bounded,
+    output_cap,
+    unheld,
+)
 from bytedeck.errors import InvalidRequest
 from bytedeck.types import Ask, Candidate, Fault, Model, Plan, Price, Reply
 
@@ -19,6 +30,7 @@ TASK = Plan(
 )
 PLAIN = Plan(candidates=(), task="")
 UNCHANGED = Amends()
+CAPS = ("max_tokens", "max_completion_tokens")
 
 # Every field of wire.md section 3 with a value of its shape, and two that nobody knows.
 FIELDS: dict[str, Any] = {
@@ -139,11 +151,18 @@ def test_money_is_a_number_with_its_own_digits() -> None:
     )
     asked, bound = ask(params={"provider": {"zdr": True}}), replace(PLAIN, is_bound=True)
     raw = compose(asked, bound, candidate(info=info), Amends()).request.body
-    assert b'"max_price":{"prompt":0.15000000,"completion":0.6000000}' in raw
+    assert b'"max_price":{"prompt":0.15000000,"completion":0.6000000,"request":0}' in raw
     assert b'"zdr":true' in raw
     theirs = {"provider": {"max_price": {"prompt": "0.1", "completion": 1000, "request": 1}}}
     sent = body(replace(asked, params=theirs), bound, candidate(info=info))["provider"]["max_price"]
-    assert sent == {"prompt": 0.1, "completion": 0.6, "request": 1}
+    assert sent == {"prompt": 0.1, "completion": 0.6, "request": 0}
+    assert info.price is not None
+    with_fee = replace(info, price=replace(info.price, request=Decimal("0.010")))
+    raw = compose(asked, bound, candidate(info=with_fee), Amends()).request.body
+    assert b'"request":0.010}' in raw
+    lower = {"provider": {"max_price": {"request": "0.001"}}}
+    sent = body(replace(asked, params=lower), bound, candidate(info=with_fee))["provider"]["max_price"]
+    assert sent == {"request": 0.001, "prompt": 0.15, "completion": 0.6}
     assert "provider" not in body(ask(), bound, candidate())
     assert "provider" not in body(ask(), PLAIN, candidate(info=info))
 
@@ -205,12 +224,23 @@ def test_a_users_turn_after_a_refused_prefill() -> None:
         ({"messages": ()}, "empty"),
         ({"params": {"stop": ["a"] * 5}}, "at most 4"),
         ({"params": {"response_format": {"json_schema": {"name": "x" * 65}}}}, "at most 64"),
+        ({"params": {"max_tokens": 0}}, "max_tokens has to be 1 at least, and is 0"),
+        ({"params": {"max_tokens": -1_000_000}}, "max_tokens has to be 1 at least, and is -1000000"),
+        ({"params": {"max_completion_tokens": -1}}, "max_completion_tokens has to be 1 at least, and is -1"),
+        ({"params": {"max_tokens": 5, "max_completion_tokens": 0}}, "max_completion_tokens has to be"),
     ],
 )
 def test_refused_before_it_is_sent(changes: dict[str, Any], says: str) -> None:
     """What the wire's own rules refuse is told with the limit's name."""
     with pytest.raises(InvalidRequest, match=says):
         check(ask(**changes))
+
+
+@pytest.mark.parametrize("cap", [1, 10**9, None, 100.0, "100", -0.5, True])
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_what_is_theirs_to_judge(name: str, cap: Any) -> None:
+    """The smallest cap, none, and what is no whole number: the upstream makes of it what it will."""
+    check(ask(params={name: cap}))
 
 
 @pytest.mark.parametrize("value", [object(), {"x": {1, 2, object()}}, "\ud800", float])
@@ -240,6 +270,8 @@ def test_a_held_answer_is_read_back() -> None:
 
 
 PART = [{"type": "text", "text": "x"}]
+OBJECT = Model(id="a/b", name="B")
+"""JSON can say it, and it is no dict."""
 
 
 @pytest.mark.parametrize(
@@ -251,6 +283,28 @@ PART = [{"type": "text", "text": "x"}]
         ({"params": {"web_search_options": {}}}, "a/b", False),
         ({"params": {"tools": [{"type": "function", "function": {"name": "f"}}]}}, "a/b", True),
         ({"params": {"tools": [{"type": "openrouter:web_search"}]}}, "a/b", False),
+        ({"params": {"tools": ({"type": "function", "function": {"name": "f"}},)}}, "a/b", True),
+        ({"params": {"tools": ({"type": "openrouter:web_search"},)}}, "a/b", False),
+        ({"params": {"tools": [{"type": "function"}, OBJECT]}}, "a/b", False),
+        ({"params": {"tools": {"type": "function"}}}, "a/b", False),
+        ({"params": {"tools": None}}, "a/b", True),
+        ({}, "@preset/mine", False),
+        ({}, "a/b@preset/mine", False),
+        ({"params": {"preset": "mine"}}, "a/b", False),
+        ({"params": {"provider": None}}, "a/b", True),
+        ({"params": {"provider": {"zdr": True}}}, "a/b", True),
+        ({"params": {"provider": OBJECT}}, "a/b", False),
+        ({"params": {"provider": ["openai"]}}, "a/b", False),
+        ({"params": {"service_tier": "flex"}}, "a/b", True),
+        ({"params": {"service_tier": "priority"}}, "a/b", False),
+        ({"params": {"max_tokens": None}}, "a/b", True),
+        ({"params": {"max_tokens": 100, "max_completion_tokens": 100}}, "a/b", True),
+        ({"params": {"max_tokens": 100.0}}, "a/b", False),
+        ({"params": {"max_completion_tokens": "100"}}, "a/b", False),
+        ({"params": {"max_tokens": True}}, "a/b", False),
+        ({"params": {"max_tokens": 100, "max_completion_tokens": "100"}}, "a/b", False),
+        ({"params": {"n": 3.0}}, "a/b", True),
+        ({"params": {"n": "3"}}, "a/b", False),
         ({"messages": ({"role": "user", "content": PART},)}, "a/b", True),
         ({"messages": ({"role": "user", "content": [{"type": "image_url"}]},)}, "a/b", False),
         ({"messages": ({"role": "user", "content": [*PART, {"type": "file"}]},)}, "a/b", False),
@@ -259,6 +313,75 @@ PART = [{"type": "text", "text": "x"}]
 def test_what_bytes_and_tokens_bound(changes: dict[str, Any], model: str, bounded: bool) -> None:
     """Searches, plugins and files have fees of their own: under a bound on cost they are not sent unreckoned."""
     assert is_bounded(ask(**changes), Plan(candidates=(), task=""), candidate(model=model)) is bounded
+
+
+@pytest.mark.parametrize(
+    ("wanted", "paid"),
+    [
+        (None, 1),
+        (1, 1),
+        (3, 3),
+        (3.0, 3),
+        (2.1, 3),
+        (0, 1),
+        (-4, 1),
+        (float("inf"), 1),
+        (float("nan"), 1),
+    ],
+)
+def test_how_many_answers_are_paid_for(wanted: Any, paid: int) -> None:
+    """Every one that is asked for, however the number is written, be it by the caller or by the task."""
+    assert answers(ask(params={"n": wanted}), PLAIN) == paid
+    assert answers(ask(), replace(PLAIN, defaults={"n": wanted})) == paid
+    assert answers(ask(params={"n": wanted}), replace(PLAIN, defaults={"n": 9})) == paid
+
+
+BOUND = replace(PLAIN, is_bound=True)
+LONG = Model(
+    id="a/b",
+    name="B",
+    price=Price(prompt=Decimal("0.000001"), completion=Decimal("0.000002")),
+    max_completion_tokens=16_000,
+)
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_a_task_may_cap_by_either_name(name: str) -> None:
+    """What it says is what is reckoned with; a shorter cap of ours stands in its place, and not beside it."""
+    plan, to = replace(BOUND, defaults={name: 4096}), candidate(info=LONG)
+    assert output_cap(ask(), plan, to, UNCHANGED) == 4096
+    sent = body(ask(), plan, to)
+    assert [sent.get(one) for one in CAPS if one in sent] == [4096]
+    shorter = affordable(ask(), plan, to, UNCHANGED, lambda amends: amends.cap, 600)
+    assert shorter is not None
+    assert (shorter.cap, output_cap(ask(), plan, to, shorter)) == (600, 600)
+    sent = body(ask(), plan, to, shorter)
+    assert {one: sent[one] for one in CAPS if one in sent} == {"max_tokens": 600}
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("cap", [7, 100.0, "100", True])
+def test_the_callers_cap_is_sent_as_it_is(name: str, cap: Any) -> None:
+    """Also under a bound, and where it is no whole number: none of ours is put beside it."""
+    asked, to = ask(params={name: cap}), candidate(info=LONG)
+    sent = body(asked, BOUND, to)
+    assert {one: sent[one] for one in CAPS if one in sent} == {name: cap}
+    assert output_cap(asked, BOUND, to, UNCHANGED) == (cap if cap == 7 else None)
+    assert affordable(asked, BOUND, to, UNCHANGED, lambda amends: amends.cap, 600) is None
+
+
+def test_a_cap_of_null_is_none() -> None:
+    """It says nothing, so what is reckoned with goes along."""
+    asked, to = ask(params={"max_tokens": None}), candidate(info=LONG)
+    assert body(asked, BOUND, to)["max_tokens"] == 16_000
+    assert body(asked, PLAIN, to)["max_tokens"] is None
+    assert affordable(asked, BOUND, to, UNCHANGED, lambda amends: amends.cap, 600) == Amends(cap=600)
+
+
+def test_a_provider_of_null_takes_our_price() -> None:
+    """It says nothing, so the price that was reckoned with goes along."""
+    sent = body(ask(params={"provider": None}), BOUND, candidate(info=LONG))
+    assert sent["provider"] == {"max_price": {"prompt": 1, "completion": 2, "request": 0}}
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def _file(home: Path) -> str:
     ("typed", "written"),
     [
         ("5", 'daily = "5"'), (" $2.50 ", 'daily = "2.5"'), ("3 soft", 'daily = "3 soft"'),
-        ("", ""), ("none", ""), ("0", ""), ("lots\n4", 'daily = "4"'),
+        ("", ""), ("none", ""), ("lots\n4", 'daily = "4"'), ("0\n", ""),
     ],
 )  # fmt: skip
 def test_a_person_is_asked_once(byte: Any, home: Path, typed: str, written: str) -> None:
@@ -42,7 +42,7 @@ def test_a_person_is_asked_once(byte: Any, home: Path, typed: str, written: str)
     result = byte("keys", "set", input=f"{KEY}\n{typed}\n")
     assert result.exit_code == 0
     assert QUESTION in result.stderr
-    assert ("no amount in USD" in result.stderr) == ("\n" in typed)
+    assert ("It has to be USD above 0" in result.stderr) == ("\n" in typed)
     assert _file(home) == (f"[budget]\n{written}\n" if written else "")
     assert ("a day. " in result.stdout) == bool(written)
     assert ("A warning at 80 %" in result.stdout) == ("soft" in written)

@@ -15,12 +15,15 @@ import pytest
 from msgspec.structs import replace
 
 from bytedeck import Hub, Later
+from bytedeck.claims import Budget, Limit, Rules
 from bytedeck.cli import limits, money
 from bytedeck.cli.events import News
 from bytedeck.config import load
 from bytedeck.events import Waiting
-from bytedeck.types import Delta
-from upstream import MODEL, Upstream, usage_of, words
+from bytedeck.io.memory import MemoryStore
+from bytedeck.standing import standings
+from bytedeck.types import Delta, Intent, Settlement
+from upstream import MODEL, End, Upstream, usage_of, words
 
 SONNET = "anthropic/claude-sonnet-4.5"
 
@@ -28,6 +31,10 @@ SONNET = "anthropic/claude-sonnet-4.5"
 def _set(home: Path, text: str) -> None:
     home.mkdir(exist_ok=True)
     (home / "config.toml").write_text(text, "utf-8")
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 # The table
@@ -79,8 +86,46 @@ def test_the_same_for_programs(byte: Any, keyed: Upstream, home: Path) -> None:
         {
             "scope": "all", "of": "", "period": "total", "amount": "5", "hard": False, "warn_percent": 80,
             "spent": "0.000000000001", "held": "0", "left": "4.999999999999", "since": None, "until": None,
+            "unknown": "0",
         }
     ]  # fmt: skip
+
+
+def test_what_is_spent_may_be_a_worst_case(byte: Any, keyed: Upstream, home: Path) -> None:
+    """How much of it nobody knows is told, to the unit, with what asks for it; what is known has no such line."""
+    _set(home, 'budget.daily = "5"\n[tasks.coding]\nbudget.daily = "7"\n[tasks.general]\nbudget.daily = "7"')
+    keyed.script(words(), words(usage=None))
+    byte("-m", MODEL, "a")
+    assert "worst case" not in byte("limits").stdout
+    byte("-t", "coding", "-m", MODEL, "-o", "max_tokens", "10", "a")
+    told = json.loads(byte("limits", "--json").stdout)["budgets"]
+    every, coding, general = (Decimal(one["unknown"]) for one in told)
+    assert every == coding == Decimal(told[1]["spent"]) == Decimal(told[0]["spent"]) - Decimal("0.000042")
+    assert general == 0
+    shown = byte("limits").stdout
+    assert f"${every} of what is spent is the worst case of attempts whose cost is not known." in shown
+    assert "byte ledger reconcile" in shown
+
+
+def test_what_runs_is_no_worst_case_of_the_past() -> None:
+    """It has no cost yet, and is told as held."""
+    store = MemoryStore()
+    for attempt, worst in (("a-1", 5), ("b-1", 7)):
+        intent = Intent(
+            attempt=attempt, request=attempt, number=1, task="", model=MODEL, key="", streamed=True, worst_units=worst
+        )  # fmt: skip
+        store.begin(intent, lambda _: None)
+    store.settle(Settlement(attempt="b-1", outcome="abandoned", quality="unknown", cost_units=None))
+    (one,) = standings(store, Rules(budgets=(Budget("all", "", "day", 100),))).budgets
+    assert (one.held_units, one.spent_units, limits._unknown(one, store)) == (5, 7, 7)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(1, "1 request an hour"), (2, "2 requests an hour"), (1000, "1,000 requests an hour")]
+)
+def test_one_is_no_plural(count: int, text: str) -> None:
+    """As a person says it."""
+    assert limits.rate(Limit(count, 3600), "requests") == text
 
 
 @pytest.mark.parametrize(
@@ -114,12 +159,20 @@ def test_a_budget_is_set_and_lifted(byte: Any, home: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("amount", "says"), [("5 hard", "At most $5 a day."), ("$5 soft", "A warning at 80 %")]
+)
+def test_an_amount_as_people_write_it(byte: Any, home: Path, amount: str, says: str) -> None:
+    """Hard may be said, and the sign of the dollar."""
+    assert byte("limits", "daily", amount).stdout.startswith(says)
+
+
 @pytest.mark.parametrize("amount", [["-1"], ["0"], ["5", "USD"], ["much"], ["1e3"], ["1000001"], ["nan"]])
 def test_what_is_no_budget_is_not_set(byte: Any, home: Path, amount: list[str]) -> None:
     """Wrong usage, told with what would be right."""
     result = byte("limits", "weekly", "--", *amount)
     assert result.exit_code == 2
-    assert "5 soft" in result.stderr
+    assert "USD above 0 and up to 1000000, such as 5, 0.50 or 5 soft; or off." in _on_one_line(result.stderr)
     assert not home.exists()
 
 
@@ -133,10 +186,11 @@ def test_a_limit_of_each_model_is_set_and_lifted(byte: Any, home: Path) -> None:
     assert paced == "Each model by itself: 10 requests a minute, 1 at once.\n"
     assert byte("limits", "per-model", "off").stdout == "No limit for each model.\n"
     assert "There are no limits" in byte("limits").stdout
-    for wrong in ("10", "10/fortnight", "0/day"):
+    for wrong in ("10", "10/fortnight", "0/day", "-5/minute"):
         result = byte("limits", "per-model", wrong)
         assert result.exit_code == 2
-        assert "10/minute" in result.stderr
+        told = "10/minute or 10/minute, burst 3, for a second, minute, hour or day; or off."
+        assert told in _on_one_line(result.stderr)
 
 
 def test_the_environment_wins_and_that_is_told(
@@ -206,8 +260,86 @@ def test_explain_tells_what_is_left(byte: Any, keyed: Upstream, home: Path) -> N
     assert len(keyed.chats) == 2
 
 
+def test_explain_tells_of_each_that_would_be_asked(byte: Any, keyed: Upstream, home: Path) -> None:
+    """Who would be refused, until the one who would be asked; the same for programs, candidate by candidate."""
+    byte("models", "--refresh")
+    args = (
+        "--explain",
+        "-m",
+        SONNET,
+        "-m",
+        "google/gemini-3-pro",
+        "-m",
+        MODEL,
+        "-m",
+        SONNET,
+        "-o",
+        "max_tokens",
+        "100",
+        "hi",
+    )
+    _set(home, 'budget.daily = "0.0005"')
+    told = [line for line in byte(*args).stdout.splitlines() if "would be" in line]
+    names = [line.split(" would be ")[0] for line in told]
+    assert len(told) == 3, told
+    assert "It" not in names
+    assert [line.split(" would be ")[1].split(":")[0] for line in told] == ["refused", "refused", "asked."]
+    found = json.loads(byte(*args, "--json").stdout)
+    verdicts = [one["admission"] and one["admission"]["verdict"] for one in found["candidates"]]
+    assert verdicts[:3] == ["denied", "denied", "granted"]
+    assert set(verdicts[3:]) <= {None}
+    assert found["admission"] == found["candidates"][0]["admission"]
+
+
+def test_who_answers_for_one_that_was_kept_back(byte: Any, keyed: Upstream, home: Path) -> None:
+    """The first model was announced, and a budget keeps it back: who answered is told, and why, in plain sentences."""
+    byte("models", "--refresh")
+    _set(home, 'budget.daily = "0.0005"')
+    keyed.script(words())
+    result = byte("-m", SONNET, "-m", MODEL, "-o", "max_tokens", "100", "hi")
+    assert result.exit_code == 0
+    assert "▸ GPT-4o mini answered instead\n" in result.stderr
+    assert "Warning: Claude Sonnet 4.5 was not asked: at worst this costs $" in result.stderr
+
+
+def test_all_that_were_kept_back_are_named(byte: Any, keyed: Upstream, home: Path) -> None:
+    """The first one's reason as the error, the others' as a line each."""
+    byte("models", "--refresh")
+    _set(home, 'budget.daily = "0.000001"')
+    result = byte("-m", SONNET, "-m", MODEL, "-o", "max_tokens", "100", "hi")
+    assert result.exit_code == 12
+    assert result.stderr.count("kept this back") == 1
+    assert "  → GPT-4o mini was not asked, either: at worst this costs $" in result.stderr
+
+
+def test_a_picture_is_told_first(byte: Any, keyed: Upstream, home: Path) -> None:
+    """What no price bounds is in the request, so more `max_tokens` or another model would not help."""
+    byte("models", "--refresh")
+    _set(home, 'budget.daily = "5"')
+    told = byte("-m", MODEL, "-o", "plugins", '[{"id": "web"}]', "-o", "max_tokens", "9", "hi").stderr
+    hints = [line for line in told.splitlines() if line.startswith("  → ")]
+    assert hints[0].startswith("  → Pictures, files, plugins and web searches")
+    told = byte("-m", "openrouter/auto", "-o", "max_tokens", "9", "hi").stderr
+    hints = [line for line in told.splitlines() if line.startswith("  → ")]
+    assert hints[0].startswith("  → Set max_tokens, and name a model with a listed price")
+
+
+@pytest.mark.parametrize(("amount", "helps"), [("5", True), ("0.0003", False)])
+def test_no_stream_is_named_where_it_would_help(
+    byte: Any, keyed: Upstream, home: Path, amount: str, helps: bool
+) -> None:
+    """An answer that broke off in a pipe: not where a budget keeps back who would go on."""
+    byte("models", "--refresh")
+    _set(home, f'budget.daily = "{amount}"\nretries = 0')
+    keyed.script(words("one two three four", usage=None, finish=None, done=False).then(End()))
+    result = byte("-m", MODEL, "-m", SONNET, "-o", "max_tokens", "100", "hi")
+    assert result.exit_code == 24
+    assert ("--no-stream" in result.stderr) == helps
+    assert ("was not asked: at worst" in result.stderr) != helps
+
+
 REFUSED = [
-    ('limits.requests = "1/hour"\nlimits.wait = 0', 13, "The limit of 1 requests an hour is reached."),
+    ('limits.requests = "1/hour"\nlimits.wait = 0', 13, "The limit of 1 request an hour is reached."),
     ('limits.tokens = "50/hour"', 13, "Ask for fewer max_tokens, or raise the limit's burst."),
     ('budget.daily = "0.000001"', 12, "is left of the hard budget of $0.000001 a day."),
 ]
@@ -237,9 +369,9 @@ def test_money_that_is_held(home: Path, wait: int, told: str) -> None:
     """Nobody knows for how long, so it is waited for wherever anything is, and else is not."""
     _set(home, f"limits.wait = {wait}\n")
     with Hub() as hub, hub.testing("a"):
-        found = replace(hub.explain("hi", model=MODEL), verdict=Later("x", 0, held=True))
-    assert money.explained(found, load()) == [told]
-    assert money.waits(found, load()) == ("… waiting: x" if wait else "")
+        found = hub.explain("hi", model=MODEL)
+    held = replace(found.outlooks[0], verdict=Later("x", 0, held=True))
+    assert money.explained(replace(found, outlooks=(held,)), load()) == [told]
 
 
 def test_waiting_for_a_limit_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -260,7 +392,8 @@ def test_waiting_for_a_limit_is_told(capsys: pytest.CaptureFixture[str]) -> None
     ("option", "told"),
     [
         ((), f"… {MODEL} waits for one of your limits, 3"),
-        (("--no-stream",), "… waiting 6 min: The limit of 10"),
+        (("--no-stream",), f"… {MODEL} waits for one of your limits, 3"),
+        (("--json",), f"… {MODEL} waits for one of your limits, 3"),
     ],
 )
 def test_who_waits_is_told(
@@ -276,8 +409,9 @@ def test_who_waits_is_told(
         assert select.select([process.stderr], [], [], 20)[0], seen
         seen += os.read(process.stderr.fileno(), 4096)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    _, rest = process.communicate(timeout=20)
     assert process.returncode == 130
+    assert rest.endswith(b"Stopped.\n")
     assert len(keyed.chats) == 1
 
 

@@ -23,7 +23,7 @@ from bytedeck.claims import (
     Verdict,
 )
 from bytedeck.guard.admission import decide, settle
-from bytedeck.guard.budget import counted
+from bytedeck.guard.budget import HINT, counted
 from bytedeck.guard.limits import left, span
 
 SECOND, DAY = 1_000_000, 86_400_000_000
@@ -71,7 +71,10 @@ def test_a_grant_takes_from_all() -> None:
 
 REACHED = "The limit of 2 requests a minute to the model a/b is reached."
 BUSY = "What is left of the hard budget of $1 a day is held for attempts that run."
-ALLOW = ("Allow more, ask for fewer max_tokens, or name a cheaper model.",)
+ALLOW = (
+    *HINT,
+    "An attempt whose cost is not known counts at its worst: byte ledger reconcile asks for what it was.",
+)
 BOUND = (
     "Set max_tokens, and name a model with a listed price, or bound its price with provider.max_price.",
     "Pictures, files, plugins and web searches have prices of their own: only a soft budget lets them through.",
@@ -190,17 +193,16 @@ def test_what_is_not_granted_takes_nothing(
 ) -> None:
     """Whichever of them is in the way, it is told, and all of them are as they were."""
     found = _decide(claim, levels, accounts)
-    assert (found.verdict, found.holds) == (verdict, ())
-    assert list(found.levels or levels) == levels
+    assert found == Decision(verdict)
 
 
 @pytest.mark.parametrize(
     ("limit", "says"),
     [
-        (Limit(1, 1), "The limit of 1 requests a second is reached."),
-        (Limit(1, 3600), "The limit of 1 requests an hour is reached."),
-        (Limit(1, 86_400), "The limit of 1 requests a day is reached."),
-        (Limit(1, 90), "The limit of 1 requests in 90 seconds is reached."),
+        (Limit(1, 1), "The limit of 1 request a second is reached."),
+        (Limit(1, 3600), "The limit of 1 request an hour is reached."),
+        (Limit(1, 86_400), "The limit of 1 request a day is reached."),
+        (Limit(1, 90), "The limit of 1 request in 90 seconds is reached."),
     ],
 )
 def test_a_span_is_told_as_people_do(limit: Limit, says: str) -> None:
@@ -216,7 +218,7 @@ def test_a_task_has_its_limit_named() -> None:
     bucket = Bucket("requests", "task", "coding", Limit(1, 60))
     found = _decide(_claim(buckets=(bucket,), budgets=()), [FULL]).verdict
     assert isinstance(found, Later)
-    assert found.why == "The limit of 1 requests a minute of the task coding is reached."
+    assert found.why == "The limit of 1 request a minute of the task coding is reached."
 
 
 def test_a_refusal_ends_with_its_period_and_not_before() -> None:
@@ -272,15 +274,6 @@ def test_a_hard_budget_holds_beside_a_soft_one() -> None:
         assert isinstance(_decide(claim).verdict, Denied)
         assert claim.is_strict
     assert not _claim(budgets=(SOFT,)).is_strict
-
-
-def test_a_state_that_was_mended_is_written_where_nothing_is_granted() -> None:
-    """Else a bucket from another time would lock out whoever asks again and again."""
-    claim = _claim(budgets=(), buckets=(REQUESTS,))
-    decision = _decide(claim, [(STEADY + 3600 * SECOND, 0)])
-    assert decision.verdict == Later(REACHED, 30 * SECOND)
-    later = decide(claim, decision.levels, (), steady=STEADY + 30 * SECOND, wall=NOW)
-    assert later.verdict == Granted()
 
 
 def test_a_claim_of_nothing() -> None:
@@ -428,11 +421,12 @@ def test_several_limits_move_together(steps: list[tuple[int, int]]) -> None:
         found = decide(claim, levels, (), steady=steady, wall=NOW)
         if isinstance(found.verdict, Later):
             wait = found.verdict.wait
-            early = decide(claim, found.levels, (), steady=steady + wait - 1, wall=NOW).verdict
+            assert found == Decision(found.verdict)
+            early = decide(claim, levels, (), steady=steady + wait - 1, wall=NOW).verdict
             assert isinstance(early, Later)
             assert early.wait == 1
             steady += wait
-            found = decide(claim, found.levels, (), steady=steady, wall=NOW)
+            found = decide(claim, levels, (), steady=steady, wall=NOW)
         assert found.verdict == Granted()
         began = steady if began is None else began
         levels, granted, steady = list(found.levels), granted + 1, steady + pause

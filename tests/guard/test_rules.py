@@ -70,8 +70,25 @@ def test_a_model_comes_under_the_closest_row(model: str, requests: Limit, tokens
 def test_key_task_and_everything_have_buckets_besides() -> None:
     """Whoever has limits of their own has them on top of the others."""
     names = [one.name for one in buckets(RULES, "x/y", "…abcd", "coding")]
-    assert names == ["requests/all/", "requests/model/x/y", "requests/key/…abcd", "tokens/task/coding"]
+    assert names == [
+        "requests/all//100-60-100",
+        "requests/model/x/y/10-60-10",
+        "requests/key/…abcd/5-60-5",
+        "tokens/task/coding/100000-60-100000",
+    ]
     assert buckets(Rules(), "x/y", "…abcd", "coding") == ()
+
+
+def test_each_limit_has_a_bucket_of_its_own() -> None:
+    """Its count, its span and its burst are in the name, and one that is said in another way is the same."""
+
+    def name(limit: Limit) -> str:
+        (found,) = buckets(Rules(everything=Rates(requests=limit)), "x/y", "", "")
+        return found.name
+
+    others = [TEN, Limit(11, 60), Limit(10, 61), Limit(10, 60, 9), Limit(1, 60, 10), Limit(106, 10)]
+    assert len({name(one) for one in others}) == len(others)
+    assert name(TEN) == name(Limit(10, 60, 10))
 
 
 @pytest.mark.parametrize(

@@ -302,8 +302,8 @@ def test_a_store_that_is_slow(upstream: Upstream, tmp_path: Any) -> None:
 class _Silent(MemoryStore):
     """Never says anything to a Begin."""
 
-    def begin(self, intent: Any, done: Any) -> None:
-        super().begin(intent, lambda verdict: None)
+    def begin(self, intent: Any, done: Any, claim: Any = None) -> None:
+        super().begin(intent, lambda verdict: None, claim)
 
 
 def test_a_store_that_says_nothing(upstream: Upstream) -> None:

@@ -74,26 +74,34 @@ def test_a_fork(tmp_path: Path) -> None:
 @settings(deadline=None)
 @given(
     st.builds(Limit, st.integers(1, 9), st.integers(1, 5), st.integers(0, 12)),
-    st.lists(st.tuples(st.integers(0, 3 * SECOND), st.integers(1, 5)), min_size=1, max_size=12),
+    st.lists(
+        st.tuples(st.integers(0, 3 * SECOND), st.integers(1, 5), st.booleans()), min_size=1, max_size=12
+    ),
 )
-def test_every_span_is_looked_at(limit: Limit, steps: list[tuple[int, int]]) -> None:
-    """In one pass the same as by looking at each span of time for itself."""
+def test_every_span_is_looked_at(limit: Limit, steps: list[tuple[int, int, bool]]) -> None:
+    """In one pass the same as by looking at each span of time for itself that ends with one who was let through."""
     now, grants = 0, []
-    for pause, used in steps:
+    for pause, used, is_debt in steps:
         now += pause
-        grants.append(Grant(0, now, used))
+        grants.append(Grant(0, now, used, is_debt))
     period = limit.seconds * SECOND
+    in_order = sorted(grants, key=lambda one: (one.at, one.is_debt))
     fullest = max(
-        (sum(one.used for one in grants[first : last + 1]) - limit.at_once) * period
-        - (grants[last].at - grants[first].at) * limit.count
-        for first in range(len(grants))
-        for last in range(first, len(grants))
+        (
+            (sum(one.used for one in in_order[first : last + 1]) - limit.at_once) * period
+            - (in_order[last].at - in_order[first].at) * limit.count
+            for first in range(len(grants))
+            for last in range(first, len(grants))
+            if not in_order[last].is_debt
+        ),
+        default=-limit.at_once * period,
     )
     assert limits.excess(grants[::-1], limit) == fullest
 
 
 FIRST = 500 * SECOND
 HAMMERED, WAITED = 0, 1
+TOKENS = 4
 BUDGET = len(SCENES) - 1
 LIMIT = Limit(50, 1)
 
@@ -111,12 +119,20 @@ def _books(
     spent: tuple[int, int] = (0, 0),
     attempts: int | None = None,
     problems: tuple[str, ...] = (),
+    debts: tuple[Grant, ...] = (),
 ) -> Books:
     """`taken`: more from the bucket beside than were let through."""
     ahead = 7
     tat = FIRST + ahead + (len(grants) + taken) * span(EACH.limit, 1)
     rows = len(grants) if attempts is None else attempts
-    return Books(grants, list(problems), rows, (tat, 0), ahead, {"budget": spent})
+    return Books(grants, list(debts), list(problems), rows, (tat, 0), ahead, {"budget": spent})
+
+
+def _owing(back: int) -> Books:
+    """A whole burst of 6,000 tokens, a second later 30,000 more that one of them has used, and one `back` later."""
+    told = FIRST + SECOND
+    asked = [Grant(TOKENS, FIRST, 6_000), Grant(TOKENS, told + back, 300)]
+    return _books([*GOOD, *asked], spent=SPENT, debts=(Grant(TOKENS, told, 30_000, is_debt=True),))
 
 
 GOOD = _grants(HAMMERED, 100, 20_000) + _grants(WAITED, 100, 20_000) + [Grant(BUDGET, FIRST, 7_950)]
@@ -133,6 +149,8 @@ SPENT = (7_950, 0)
             _books(GOOD[:150] + _grants(WAITED, 100, 20_420) + GOOD[300:], spent=SPENT),
             "only 97.94% of the limit",
         ),
+        (_owing(SECOND * 243 // 300), ""),
+        (_owing(SECOND * 243 // 300 - 34), "tokens: 1.020000 more than the limit allows"),
         (_books(GOOD, taken=1, spent=SPENT), "302.0 were taken from the bucket beside"),
         (_books(GOOD, taken=-1, spent=SPENT), "300.0 were taken from the bucket beside"),
         (_books(GOOD, spent=SPENT, attempts=302), "301 were let through, 302 are in the ledger"),

@@ -119,15 +119,50 @@ def test_over_the_burst(store: Store, times: Times):
     assert (room(store, MANY), store.rows()) == (1000, [])
 
 
-def test_a_limit_that_is_changed_keeps_its_bucket(store: Store, times: Times):
-    """Raised or lowered in the configuration: what was taken counts, and nobody waits longer than the new one says."""
+def test_a_limit_that_is_changed_begins_with_a_full_bucket(store: Store, times: Times):
+    """Raised or lowered in the configuration: it holds from then on; and one that is set back goes on where it was."""
     slow = Bucket("requests", "model", "m/one", Limit(1, 86_400))
     assert ask(store, 1, slow) == GRANTED
-    assert ask(store, 2, TWO) == Later(
+    assert [ask(store, number, TWO) for number in (2, 3)] == [GRANTED, GRANTED]
+    assert ask(store, 4, TWO) == Later(
         "The limit of 2 requests a minute to the model m/one is reached.", 30 * SECOND
     )
-    times.pass_(30 * SECOND)
-    assert ask(store, 2, TWO) == GRANTED
+    times.pass_(HOUR)
+    assert ask(store, 4, slow) == Later(
+        "The limit of 1 request a day to the model m/one is reached.", 23 * HOUR
+    )
+
+
+def test_what_was_used_beyond_its_hold_is_owed(store: Store, times: Times):
+    """Told by an attempt that runs, it is taken from the rest, and beyond it nobody gets through until it has come back;
+    to ask meanwhile, and to tell it twice, changes nothing."""
+    assert ask(store, 1, TOKENS, tokens=100) == GRANTED
+    assert ask(store, 2, TOKENS, tokens=900) == GRANTED
+    end(store, 1, 5, usage=Usage(total_tokens=3100))  # 3000 more: three minutes
+    end(store, 1, 5, usage=Usage(total_tokens=9000))
+    find(store, 1, 5, usage=Usage(total_tokens=9000))
+    told = Later("The limit of 1000 tokens a minute with the key home is reached.", 180 * SECOND + 60_000)
+    assert [ask(store, 3, TOKENS, tokens=1) for _ in range(3)] == [told] * 3
+    times.pass_(45 * SECOND)
+    end(
+        store, 2, 5, usage=Usage(total_tokens=400)
+    )  # 15 seconds of what it took have not come back by themselves: they pay
+    times.pass_(120 * SECOND + 60_000 - 1)
+    assert ask(store, 3, TOKENS, tokens=1) == Later(told.why, 1)
+    times.pass_(1)
+    assert ask(store, 3, TOKENS, tokens=1) == GRANTED
+    assert isinstance(ask(store, 4, TOKENS, tokens=1), Later)
+
+
+def test_a_debt_of_more_than_a_day_is_forgotten(store: Store, times: Times):
+    """A counter that is broken locks nobody out for longer."""
+    assert ask(store, 1, TOKENS, tokens=1000) == GRANTED
+    end(store, 1, 5, usage=Usage(total_tokens=10**15))
+    found = ask(store, 2, TOKENS, tokens=1000)
+    assert isinstance(found, Later)
+    assert found.wait == DAY + 60 * SECOND
+    times.pass_(found.wait)
+    assert ask(store, 2, TOKENS, tokens=1000) == GRANTED
 
 
 # -- budgets

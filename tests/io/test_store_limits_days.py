@@ -125,7 +125,7 @@ def test_processes_count_by_one_clock(opened, times: Times):
     first, second, third = opened(times), opened(ahead), opened(behind)
     assert ask(first, 1, HOURLY) == GRANTED
     for number, (store, clock) in enumerate(((second, ahead), (third, behind), (first, times)), start=2):
-        assert ask(store, number, HOURLY) == Later("The limit of 1 requests an hour is reached.", HOUR)
+        assert ask(store, number, HOURLY) == Later("The limit of 1 request an hour is reached.", HOUR)
         assert store.standing((HOURLY,), ()).steady == START
         assert store.standing((HOURLY,), ()).wall == clock.now
     for clock in (times, ahead, behind):
@@ -141,7 +141,7 @@ def test_a_first_look_at_the_clock_that_was_undone(opened, times: Times):
     assert ask(first, 1) == GRANTED
     assert isinstance(ask(first, 1, HOURLY), LedgerError)  # there is one of this name
     assert ask(first, 2, HOURLY) == GRANTED
-    assert ask(second, 3, HOURLY) == Later("The limit of 1 requests an hour is reached.", HOUR)
+    assert ask(second, 3, HOURLY) == Later("The limit of 1 request an hour is reached.", HOUR)
 
 
 # -- the file

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from books import USD, ask, end
+from bytedeck.claims import GRANTED, Bucket, Budget, Later, Limit
 from bytedeck.io import owner, sweep
 from bytedeck.io.owner import LEASE, is_gone, lives, standing, this_owner
 from bytedeck.io.sqlite import SqliteStore
@@ -191,6 +193,89 @@ def test_closing_does_not_wait_for_a_sweep_that_has_not_begun(store: SqliteStore
     store.close()
     assert store._sweeper._thread is not None
     assert not store._sweeper._thread.is_alive()
+
+
+HOLDER = """
+from books import USD
+begin(store, intent(1, "f" * 32, model="local/small", worst_units=USD * 3 // 4))
+say("runs"); sys.stdin.readline()
+"""
+"""Holds most of a dollar. What runs on this machine costs nothing, so that its end gives all of it back."""
+
+
+def short_run(path: Path, number: int, monkeypatch: pytest.MonkeyPatch, *needs: Bucket | Budget) -> object:
+    """The verdict on an attempt whose process ends before any sweep is due."""
+    monkeypatch.setattr(sweep, "_AFTER_YOU", 3600.0)
+    store = SqliteStore(str(path))
+    found = ask(store, number, *needs, worst=USD // 2)
+    if found == GRANTED:
+        end(store, number, 0)
+    store.close()
+    thread = store._sweeper._thread
+    assert thread is not None
+    thread.join(20)
+    assert not thread.is_alive()
+    assert store.lost == []
+    return found
+
+
+def test_who_is_kept_back_by_the_dead_sweeps_at_its_end(
+    path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+):
+    """However short it runs: the next one goes."""
+    child = start(HOLDER)
+    child.kill()
+    child.wait()
+    budget = Budget("all", "", "total", USD)
+    found = short_run(path, 1, monkeypatch, budget)
+    assert isinstance(found, Later)
+    assert found.held
+    assert short_run(path, 2, monkeypatch, budget) == GRANTED
+
+
+@pytest.mark.parametrize("who", ["nobody is kept back", "spent", "by a limit", "unchecked"])
+def test_who_waits_for_nobody_does_not_sweep_at_its_end(
+    path: Path, start: Start, monkeypatch: pytest.MonkeyPatch, who: str
+):
+    """A short run is not made longer: what the dead hold is left to one that has the time, or needs it."""
+    child = start(HOLDER)
+    child.kill()
+    child.wait()
+    limit = Bucket("requests", "all", "", Limit(1, 3600))
+    if who == "by a limit":
+        assert short_run(path, 1, monkeypatch, limit) == GRANTED
+    needs = {
+        "nobody is kept back": [Budget("all", "", "total", 2 * USD)],
+        "spent": [Budget("all", "", "total", USD // 4)],
+        "by a limit": [limit],
+        "unchecked": [],
+    }
+    found = short_run(path, 2, monkeypatch, *needs[who])
+    assert (found == GRANTED) == (who in ("nobody is kept back", "unchecked"))
+    store = SqliteStore(str(path))
+    assert store.verify().orphaned == 1
+    store.close()
+
+
+SHORT = """
+from books import USD, ask
+from bytedeck.claims import Budget
+print(type(ask(store, int(sys.argv[2]), Budget("all", "", "total", USD), worst=USD // 2)).__name__)
+store.close()
+"""
+
+
+def test_processes_that_are_kept_back_by_the_dead(path: Path, start: Start):
+    """The first sweeps when it ends, and the second goes."""
+    child = start(HOLDER)
+    child.kill()
+    child.wait()
+
+    def run(number: int) -> str:
+        command = [sys.executable, "-c", HEAD + SHORT, str(path), str(number)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    assert [run(1), run(2)] == ["Later\n", "Granted\n"]
 
 
 def test_a_ledger_that_cannot_be_read_does_not_break_the_sweeper(path: Path, monkeypatch: pytest.MonkeyPatch):

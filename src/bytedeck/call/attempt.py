@@ -176,7 +176,8 @@ def _admitted(job: Try, tally: _Tally) -> Flow[Fault | None]:
         raise LedgerError(why, hint=("A hard budget is set, and without the ledger it cannot be kept.",))
     if job.ledger_required:
         raise LedgerError(why, hint=("Set [ledger] required = false to answer without a receipt.",))
-    tally.notes = (f"{why} This answer's cost is not recorded.",)
+    uncounted = " Your limits were not asked." if job.claim is not None else ""
+    tally.notes = (f"{why} This answer's cost is not recorded.{uncounted}",)
     return None
 
 

@@ -147,13 +147,23 @@ def shortened(amends: Amends, ask: Ask, most: int) -> Amends | None:
 
 def output_cap(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends) -> int | None:
     """The most tokens that an answer can have by what is sent; None: nothing bounds it."""
-    given = [value for name in _CAPS if isinstance(value := ask.params.get(name), int)]
+    given = _caps(ask.params)
     if given:
-        return max(given)
+        return max((cap for cap in given if _is_whole(cap)), default=None)
     if amends.cap is not None:
         return amends.cap
-    filled = _defaults(ask, plan, candidate)
-    return max((cap for name in _CAPS if isinstance(cap := filled.get(name), int)), default=None)
+    filled = _caps(_defaults(ask, plan, candidate))
+    return max((cap for cap in filled if _is_whole(cap)), default=None)
+
+
+def _caps(fields: Mapping[str, Any]) -> list[Any]:
+    """What is said of an answer's length, under either name; null says nothing."""
+    return [cap for name in _CAPS if (cap := fields.get(name)) is not None]
+
+
+def _is_whole(value: object) -> bool:
+    """Whether it bounds anything: what an upstream makes of 100.0, "100" or true, it knows itself."""
+    return type(value) is int
 
 
 def affordable(
@@ -172,7 +182,7 @@ def affordable(
     if most is None and info is not None:
         most = info.max_completion_tokens or info.context_length
     takes = None if info is None else info.supported_parameters
-    if most is None or any(name in ask.params for name in _CAPS):
+    if most is None or _caps(ask.params):
         return None
     if takes is not None and takes.isdisjoint(_CAPS):
         return None
@@ -188,25 +198,33 @@ def affordable(
 def answers(ask: Ask, plan: Plan) -> int:
     """How many answers are paid for: of several the first one is read."""
     wanted = ask.params.get("n", plan.defaults.get("n"))
-    return max(1, math.ceil(wanted)) if isinstance(wanted, int | float) else 1
+    # What is not finite is null in JSON, and so is what is not there.
+    return max(1, math.ceil(wanted)) if isinstance(wanted, int | float) and math.isfinite(wanted) else 1
 
 
 def is_bounded(ask: Ask, plan: Plan, candidate: Candidate) -> bool:
     """Whether bytes and tokens bound what this costs: searches, plugins, linked files, pictures that are made and
-    dearer service tiers have prices of their own."""
+    dearer service tiers have prices of their own, and what is no number bounds nothing."""
     wished = {**plan.defaults, **ask.params}
+    if not all(map(_is_whole, _caps(wished))) or not isinstance(wished.get("n"), int | float | None):
+        return False
     if ":online" in candidate.model or wished.get("plugins") or "web_search_options" in wished:
         return False
-    if "@preset/" in candidate.model or wished.get("preset"):  # it may hold a prompt, tools and plugins of its own
+    if "@preset/" in candidate.model or wished.get("preset"):  # it may hold tools and plugins of its own
         return False
     if wished.get("modalities", ["text"]) != ["text"] or wished.get("service_tier") not in _TIERS:
         return False
     if not isinstance(wished.get("provider") or {}, dict):
         return False  # nothing can be added to it, so no price is sent along
-    tools = wished.get("tools")
-    if isinstance(tools, list | tuple) and any(not isinstance(t, dict) or t.get("type") != "function" for t in tools):
+    tools = wished.get("tools") or ()
+    if not isinstance(tools, list | tuple) or not all(map(_is_function, tools)):
         return False
     return not any(_has_files(message.get("content")) for message in ask.messages)
+
+
+def _is_function(tool: object) -> bool:
+    """Whether it is the caller's own, and not one that the upstream runs."""
+    return isinstance(tool, dict) and tool.get("type") == "function"
 
 
 def priced(ask: Ask, candidate: Candidate) -> Model | None:
@@ -259,6 +277,10 @@ def check(ask: Ask) -> None:
     stop = ask.params.get("stop")
     if isinstance(stop, list | tuple) and len(stop) > MAX_STOPS:
         raise InvalidRequest(f"stop takes at most {MAX_STOPS} texts, and there are {len(stop)}.")
+    for cap in _CAPS:
+        most = ask.params.get(cap)
+        if isinstance(most, int) and most < 1:
+            raise InvalidRequest(f"{cap} has to be 1 at least, and is {most!r}.")
     wanted = ask.params.get("response_format")
     schema = wanted.get("json_schema") if isinstance(wanted, dict) else None
     name = schema.get("name") if isinstance(schema, dict) else None
@@ -354,7 +376,7 @@ def _defaults(ask: Ask, plan: Plan, candidate: Candidate) -> dict[str, Any]:
 def _with_cap(body: dict[str, Any], candidate: Candidate) -> dict[str, Any]:
     """Under a bound on cost the longest answer that we reckon with is made the longest one allowed, if none is."""
     info = candidate.info
-    if info is None or candidate.route == "local" or any(isinstance(body.get(name), int) for name in _CAPS):
+    if info is None or candidate.route == "local" or _caps(body):
         return body
     most, takes = info.max_completion_tokens or info.context_length, info.supported_parameters
     if most is None or (takes is not None and takes.isdisjoint(_CAPS)):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from ..claims import Rules
+from msgspec.structs import replace
+
 from ..client import Hub
-from ..errors import ByteError, InternalError, UpstreamError
+from ..errors import NOT_ASKED, ByteError, InternalError, UpstreamError
 from ..money import to_text
 from ..types import Reply
-from . import conversation, events, money, outcome, show, tell
+from . import conversation, events, limits, money, outcome, show, tell
 from .blocks import first_code
 from .question import Given, Question, compose
 
@@ -103,12 +105,19 @@ def _explained(found: Explanation) -> dict[str, Any]:
     return {
         "task": found.plan.task,
         "candidates": [
-            {"model": one.model, "model_name": one.name, "route": one.route, "why": one.why}
-            for one in found.plan.candidates
+            {
+                "model": one.model,
+                "model_name": one.name,
+                "route": one.route,
+                "why": one.why,
+                "admission": None if told is None else money.admission(told),
+            }
+            for one, told in zip_longest(found.plan.candidates, found.outlooks)
         ],
         "worst_case": None if found.worst_units is None else to_text(found.worst_units),
         "prompt_bytes": found.prompt_bytes,
-        **money.explained_json(found),
+        "admission": money.admission(found.outlooks[0]),
+        **limits.as_json_object(found.standing),
         "notes": list(found.plan.notes),
     }
 
@@ -171,7 +180,7 @@ def _streamed(hub: Hub, question: Question, plan: Plan) -> Reply:
         news.tell()
         _keep(question, stream.text)
         may_go_on = plan.policy.failover != "error"
-        if stream.text and not can_erase and may_go_on and isinstance(error, UpstreamError):
+        if stream.text and not can_erase and may_go_on and _might_go_on(error):
             error.hint += (_PIPE,)
         raise
     except KeyboardInterrupt:
@@ -186,23 +195,41 @@ def _streamed(hub: Hub, question: Question, plan: Plan) -> Reply:
     return stream.reply
 
 
+def _might_go_on(error: ByteError) -> bool:
+    """Whether a whole answer could have come: what no budget pays for once more would not."""
+    notes = error.reply.notes if error.reply is not None else ()
+    return isinstance(error, UpstreamError) and not any(NOT_ASKED in note for note in notes)
+
+
 def _whole(hub: Hub, question: Question, asked: Ask) -> Reply:
-    given, config = question.given, hub.house.config
-    # Nothing is told while the answer is waited for, so it is told before.
-    if config.rules != Rules() and (wait := money.waits(hub.house.explain(asked), config)):
-        tell.say(wait, dim=True)
+    given = question.given
     try:
-        reply = hub.chat(question.messages, **question.arguments, **given.params)
+        reply = _heard(hub, replace(asked, streamed=False, listens=True))
     except ByteError as error:
         if not given.json_:
             _print(error.partial_text, given)
         _keep(question, error.partial_text)
+        raise
+    except KeyboardInterrupt:
+        tell.say("Stopped.", dim=True)
         raise
     if given.json_:
         tell.out_json(outcome.as_json(reply))
     else:
         _print(reply.text, given)
     return reply
+
+
+def _heard(hub: Hub, asked: Ask) -> Reply:
+    """The answer once it is whole; what happens meanwhile is told at once."""
+    news, drive = events.News(), hub.answer(asked)
+    try:
+        while (deltas := drive.advance()) is not None:
+            for delta in deltas:
+                news.hear(delta)
+    finally:
+        drive.leave()
+    return drive.result
 
 
 def _print(text: str, given: Given) -> None:

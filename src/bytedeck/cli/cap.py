@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..config import Config
 
 _MARK = ".cap-offered"
-_NO = ("", "0", "no", "none", "off")
+_NO = ("", "no", "none", "off")
 
 
 def offer(config: Config) -> None:
@@ -46,15 +46,15 @@ def offer(config: Config) -> None:
 
 def _amount(typed: str) -> str:
     """What is typed, as `set_budget` takes it; "" for none. Raises UsageError, so that it is asked again."""
-    from ..config.limits import amount
+    from ..config.limits import AN_AMOUNT, amount
 
-    said = typed.strip().removeprefix("$").strip()
+    said = typed.strip()
     if said.lower() in _NO:
         return ""
     try:
         amount(said)
     except ValueError as exc:
-        raise click.UsageError("That is no amount in USD, such as 5 or 0.50.") from exc
+        raise click.UsageError(f"It has to be {AN_AMOUNT}; or Enter for none.") from exc
     return said
 
 

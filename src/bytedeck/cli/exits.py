@@ -80,13 +80,14 @@ def is_debugging() -> bool:
 
 def _without_keys(text: str) -> str:
     from ..config import load
+    from ..config.names import without_keys
     from ..errors import ByteError
 
     with contextlib.suppress(ByteError):
         key = load().api_key
         if key:
             text = text.replace(key.reveal(), str(key))
-    return text
+    return without_keys(text)
 
 
 def _silence() -> None:

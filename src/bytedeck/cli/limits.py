@@ -11,8 +11,9 @@ from . import tell
 from .options import as_json
 
 if TYPE_CHECKING:
-    from ..claims import Budget, Limit
+    from ..claims import Budget, Limit, Measure
     from ..config import Config
+    from ..io.store import Store
     from ..standing import BudgetStanding, LimitStanding, Standings
 
 PERIODS = {"daily": "a day", "weekly": "a week", "monthly": "a month", "total": "in all"}
@@ -45,22 +46,45 @@ def command(ctx: click.Context, json_: bool) -> None:
 
     with Hub() as hub:
         found = hub.limits.standing()
-        config, where = hub.house.config, hub.house.store.location
+        config, store = hub.house.config, hub.house.store
+        unknown = [_unknown(one, store) for one in found.budgets]
+    where = store.location
     if json_:
-        tell.out_json(as_json_object(found))
+        tell.out_json(_with_unknown(as_json_object(found), unknown))
     elif found.limits or found.budgets:
-        tell.out(_drawn(found))
+        tell.out(_drawn(found, max(unknown, default=0)))
         tell.say(f"Ledger: {where}. Days are days in UTC.", dim=True)
     else:
         tell.out("There are no limits and no budgets.")
         tell.out(tell.table([(f"  {way}", what) for way, what in _WAYS]))
-        tell.say(f"All that can be set goes into {config.file}: see docs/limits.md.", dim=True)
+        tell.say(f"What else can be set: byte config. It goes into {config.file}", dim=True)
+
+
+def _unknown(one: BudgetStanding, store: Store) -> int:
+    """Of what counts as spent, the units that are worst cases, since nobody knows the cost (yet)."""
+    scope, of = one.budget.scope, one.budget.of
+    report = store.usage("key" if scope == "key" else "task", one.since)
+    lines = [report.total] if scope == "all" else [line for line in report.lines if line.label == of]
+    # What runs has no cost yet, either; that is held.
+    return max(0, sum(line.worst_units for line in lines) - one.held_units)
+
+
+def _with_unknown(told: dict[str, Any], unknown: list[int]) -> dict[str, Any]:
+    from ..money import to_text
+
+    for budget, units in zip(told["budgets"], unknown, strict=True):
+        budget["unknown"] = to_text(units)
+    return told
 
 
 def _setter(name: str) -> click.Command:
     """`byte limits daily 5` and its like."""
 
-    @click.command(name, context_settings={"ignore_unknown_options": True}, help=f"Set what may be spent {_SPANNED[name]}: 5, 5 soft, or off.\n\n{_ABOUT}")
+    @click.command(
+        name,
+        context_settings={"ignore_unknown_options": True},
+        help=f"Set what may be spent {_SPANNED[name]}: 5, 5 soft, or off.\n\n{_ABOUT}",
+    )
     @click.argument("amount", nargs=-1, required=True, metavar="AMOUNT [soft]")
     def set_(amount: tuple[str, ...]) -> None:
         from ..config import load, set_budget
@@ -73,20 +97,18 @@ def _setter(name: str) -> click.Command:
 
 def _said(text: str) -> str:
     """What is written into the file. Raises BadParameter for what is no budget."""
-    from ..config.limits import amount
+    from ..config.limits import AN_AMOUNT, amount
 
-    said = text.strip().removeprefix("$").lower()
+    said = text.strip().lower()
     try:
         if said != "off":
             amount(said)
     except ValueError as exc:
-        raise click.BadParameter(
-            "it has to be USD: 5, 0.50 or 5 soft; or off.", param_hint="'AMOUNT'"
-        ) from exc
+        raise click.BadParameter(f"it has to be {AN_AMOUNT}; or off.", param_hint="'AMOUNT'") from exc
     return said
 
 
-@command.command("per-model")
+@command.command("per-model", context_settings={"ignore_unknown_options": True})
 @click.argument("limit", nargs=-1, required=True, metavar="LIMIT")
 def per_model(limit: tuple[str, ...]) -> None:
     """Set how often each model may be asked, by itself: 10/minute, or off.
@@ -94,13 +116,14 @@ def per_model(limit: tuple[str, ...]) -> None:
     For a second, minute, hour or day. After a pause so many get through at once; 10/minute, burst 1 paces them.
     """
     from ..config import load, set_per_model
+    from ..config.limits import A_LIMIT
     from ..config.limits import limit as read
 
     said = " ".join(limit).strip().lower()
     try:
         held = None if said == "off" else read(said)
     except ValueError as exc:
-        raise click.BadParameter("it has to be such as 10/minute; or off.", param_hint="'LIMIT'") from exc
+        raise click.BadParameter(f"it has to be such as {A_LIMIT}; or off.", param_hint="'LIMIT'") from exc
     config = load()
     changed = set_per_model(config.file, said)
     now = "No limit for each model." if held is None else f"Each model by itself: {rate(held, 'requests')}."
@@ -135,11 +158,16 @@ def sentence(budget: Budget) -> str:
     return f"A warning at {budget.warn_percent} % of {amount}. Nothing is refused."
 
 
-def _drawn(found: Standings) -> str:
+def _drawn(found: Standings, unknown: int) -> str:
+    from ..money import to_text
+
     parts = []
     if found.budgets:
         rows = [_BUDGETS, *map(_budget_row, found.budgets)]
         parts.append(tell.table(rows, right=(2, 3, 4)))
+    if unknown:
+        what = f"${to_text(unknown)} of what is spent is the worst case of attempts whose cost is not known."
+        parts.append(f"{what}\nTo ask for what it was: byte ledger reconcile")
     if found.limits:
         limits = (_limit_row(one, _is_for_others(one, found)) for one in found.limits)
         parts.append(tell.table([_LIMITS, *limits], right=(1,)))
@@ -197,11 +225,13 @@ def _is_for_others(one: LimitStanding, found: Standings) -> bool:
     )
 
 
-def rate(limit: Limit, measure: str) -> str:
+def rate(limit: Limit, measure: Measure) -> str:
     """`10 requests a minute, 3 at once`."""
+    from ..claims import noun
+
     per = _SPANS.get(limit.seconds, f"in {limit.seconds} s")
     at_once = f", {limit.at_once:,} at once" if limit.at_once != limit.count else ""
-    return f"{limit.count:,} {measure} {per}{at_once}"
+    return f"{limit.count:,} {noun(measure, limit.count)} {per}{at_once}"
 
 
 def span(seconds: float) -> str:

@@ -14,7 +14,7 @@ from .limits import span
 if TYPE_CHECKING:
     from ..client import Hub
     from ..config import Config
-    from ..house import Explanation
+    from ..house import Explanation, Outlook
     from ..standing import BudgetStanding, LimitStanding
 
 _SPENT = {"day": "today (UTC)", "week": "this week", "month": "this month", "total": "in all"}
@@ -44,34 +44,42 @@ def _of_budget(one: BudgetStanding) -> str:
 
 
 def explained(found: Explanation, config: Config) -> list[str]:
-    """Lines of what limits and budgets say to the first model."""
+    """Lines of what limits and budgets say to the first model, and to the next ones as far as they would be asked."""
     lines = [*map(str, found.standing.budgets), *map(_limit, found.standing.limits)]
-    match found.verdict:
-        case Granted(warnings=warnings):
-            lines += [f"Note: {warning}" for warning in warnings]
-        case Denied(why=why) if found.capped_at is not None:
-            lines.append(f"It would be sent with max_tokens {found.capped_at:,} at most: {why}")
-        case Denied(why=why, again=again):
-            lines.append(_refused(why, again))
-        case Later(why=why, wait=wait):
-            waits = f"It would wait{_time(wait)}: {why}"
-            lines.append(waits if _is_waited_for(wait, found, config) else _refused(why, wait or None))
+    patience = min(config.limit_wait, found.plan.timeouts.total)
+    is_only = len(found.plan.candidates) == 1
+    for place, one in enumerate(found.outlooks):
+        told, is_over = _told(one, "It" if is_only else one.name, patience)
+        if place and isinstance(one.verdict, Granted):
+            lines.append(f"{one.name} would be asked.")
+        lines += told
+        if is_over:
+            break
     return lines
 
 
-def _is_waited_for(wait: int, found: Explanation, config: Config) -> bool:
-    """Whether a request waits so many microseconds, and is not refused at once."""
-    patience = min(config.limit_wait, found.plan.timeouts.total)
-    return patience > 0 and wait <= patience * SECOND
+def _told(one: Outlook, who: str, patience: float) -> tuple[list[str], bool]:
+    """What a candidate would be told, and whether nobody else would be asked then."""
+    match one.verdict:
+        case Granted(warnings=warnings):
+            return [f"Note: {warning}" for warning in warnings], True
+        case Denied(why=why) if one.capped_at is not None:
+            return [f"{who} would be asked with max_tokens {one.capped_at:,} at most: {why}"], True
+        case Denied(why=why, again=again):
+            return [_refused(who, why, again)], False
+        case Later(why=why, wait=wait):
+            if patience > 0 and wait <= patience * SECOND:
+                return [f"{who} would wait{_time(wait)}: {why}"], True
+            return [_refused(who, why, wait or None)], False
 
 
 def _time(wait: int) -> str:
     return f" {span(wait / SECOND)}" if wait else ""
 
 
-def _refused(why: str, again: int | None) -> str:
+def _refused(who: str, why: str, again: int | None) -> str:
     later = "" if again is None else f" It can be asked again in {span(again / SECOND)}."
-    return f"It would be refused: {why}{later}"
+    return f"{who} would be refused: {why}{later}"
 
 
 def _limit(one: LimitStanding) -> str:
@@ -81,29 +89,20 @@ def _limit(one: LimitStanding) -> str:
     return f"{one.left:,} left of {rate}{whose.get(bucket.scope, f' of the task {bucket.of}')}."
 
 
-def explained_json(found: Explanation) -> dict[str, Any]:
-    """The same for programs; `again` is seconds, or null where it may go at once, or nobody knows.
+def admission(one: Outlook) -> dict[str, Any]:
+    """What one candidate would be told, for programs; `again` is seconds, or null where it may go at once, or nobody knows.
 
     `max_tokens`: to how many it would be lowered so that a budget pays for it; null where it would not be.
     """
     verdict, why, again = "granted", "", None
-    match found.verdict:
+    match one.verdict:
         case Denied() as denied:
             verdict, why, again = "denied", denied.why, denied.again
         case Later() as later:
             verdict, why, again = "later", later.why, later.wait or None
-    told = {
+    return {
         "verdict": verdict,
         "why": why,
         "again": None if again is None else again / SECOND,
-        "max_tokens": found.capped_at,
+        "max_tokens": one.capped_at,
     }
-    return {"admission": told, **limits.as_json_object(found.standing)}
-
-
-def waits(found: Explanation, config: Config) -> str:
-    """What the first attempt will wait for, as a sentence; "" where it need not, or will not."""
-    verdict = found.verdict
-    if not isinstance(verdict, Later) or not _is_waited_for(verdict.wait, found, config):
-        return ""
-    return f"… waiting{_time(verdict.wait)}: {verdict.why}"

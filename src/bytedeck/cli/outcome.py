@@ -127,11 +127,14 @@ def _of(usage: Usage) -> str:
 
 
 def answered_instead(reply: Reply, first: str) -> str:
-    """One sentence where another model than the first one answered; "" where that is told already."""
+    """One sentence where another model than the first one answered; "" where that is told already.
+
+    A model that a limit or a budget kept back has no attempt: a warning says why.
+    """
     failed = [
         one for one in reply.attempts if one.outcome != "answered" and one.model != reply.requested_model
     ]
-    if reply.requested_model == first or not failed or reply.seams:
+    if reply.requested_model == first or reply.seams:
         return ""
     why = "; ".join(dict.fromkeys(f"{one.model}: {_became(one)}" for one in failed))
-    return f"▸ {reply.model_name or reply.model} answered instead ({why})"
+    return f"▸ {reply.model_name or reply.model} answered instead" + (f" ({why})" if why else "")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from ..errors import ConfigError
-from .names import nearest
+from .names import nearest, without_keys
+
+if TYPE_CHECKING:
+    from .lines import Lines
 
 _T = TypeVar("_T")
 
@@ -28,11 +32,13 @@ _WORDS = {
 _UNKNOWN = re.compile(r"unknown field `(?P<field>.*?)`")
 _PLACE = re.compile(r" - at `\$(?P<path>.*)`$")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+LONGEST_LABEL = 12
+"""Signs that are shown of what stands as a key's label; what is longer may be the key itself."""
 _TOML_LINE = re.compile(r" ?\(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
 
 class Document:
-    """One TOML file. `data` is what it says; every complaint about it goes through `wrong`."""
+    """One TOML file. `data` is what it says; every complaint about it goes through `wrong`, and shows no API key."""
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
@@ -48,8 +54,8 @@ class Document:
             said = str(exc)
             place = _TOML_LINE.search(said)
             line = int(place["line"]) if place and place["line"] else self.text.count("\n") + 1
-            reason = said[: place.start()] if place else said
-            raise ConfigError(f"{self.path}, line {line}: not valid TOML: {reason}.", detail=said) from exc
+            reason = without_keys(said[: place.start()] if place else said)
+            raise ConfigError(f"{self.path}, line {line}: not valid TOML: {reason}.") from exc
         except RecursionError:
             raise ConfigError(f"{self.path}: not valid TOML: nested too deeply.") from None
 
@@ -75,20 +81,25 @@ class Document:
         near = nearest(path[-1], known)
         return ConfigError(
             f"{self.place(path)}: unknown setting `{dotted(path)}`"
-            + (f"; did you mean `{near[0]}`?" if near else "."),
+            + (f"; did you mean `{dotted((*path[:-1], near[0]))}`?" if near else "."),
             hint=(f"Known here: {', '.join(sorted(known))}.",) if known else (),
         )
 
     def wrong(self, path: Sequence[str], expected: str) -> ConfigError:
         """The error for a value that cannot be: `expected` goes on the sentence after the path."""
-        return ConfigError(f"{self.place(path)}: `{dotted(path)}`: {expected}.")
+        end = "" if expected.endswith("?") else "."
+        return ConfigError(f"{self.place(path)}: `{dotted(path)}`: {without_keys(expected)}{end}")
 
     def place(self, path: Sequence[str]) -> str:
         """`/home/ada/.local/share/bytedeck/config.toml, line 12`."""
-        from .lines import line_of  # few files need it, and its patterns take time to compile
-
-        line = line_of(self.text, tuple(path))
+        line = self._lines.of(tuple(path))
         return f"{self.path}, line {line}" if line else str(self.path)
+
+    @cached_property
+    def _lines(self) -> Lines:
+        from .lines import Lines  # few files need it, and its patterns take time to compile
+
+        return Lines(self.text)
 
 
 def read(path: Path, *, required: bool) -> Document:
@@ -151,14 +162,21 @@ def _friendly(said: str) -> str:
 
 
 def dotted(path: Sequence[str]) -> str:
-    """A path as TOML writes it, with quotes where a key needs them."""
+    """A path as TOML writes it, with quotes where a key needs them. Of an API key it shows no more than the end."""
     text = ""
-    for step in path:
+    for step in _shown(path):
         if step.startswith("["):
             text += step
         else:
             text += ("." if text else "") + (step if re.fullmatch(r"[\w-]+", step, re.ASCII) else f'"{step}"')
     return text
+
+
+def _shown(path: Sequence[str]) -> Iterable[str]:
+    """The steps without API keys. One may stand where its label should, whatever it looks like."""
+    for place, step in enumerate(path):
+        is_long = path[0] == "keys" and place == 1 and len(step) > LONGEST_LABEL
+        yield f"…{step[-4:]}" if is_long else without_keys(step)
 
 
 def plain(value: object) -> bool:

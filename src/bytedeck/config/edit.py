@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +45,26 @@ def set_per_model(path: Path, said: str | None) -> bool:
             value = f'"{limit_text(limit(said))}"'
         except ValueError as exc:
             raise ConfigError(f"The limit {said!r}: {exc}.") from exc
-        _check_pattern(parsed(path, content(path, required=False)))
     return _set(path, "limits", "per_model", value)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Within it no other process of ours changes the file. The folder is locked, since the file is replaced."""
+    import fcntl  # only who changes a file needs it
+
+    try:
+        folder = path.resolve().parent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise _unwritten(path, exc) from exc
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks: as good as it gets there
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _check_pattern(document: Document) -> None:
@@ -57,8 +78,17 @@ def _check_pattern(document: Document) -> None:
 
 
 def _set(path: Path, table: str, name: str, value: str | None) -> bool:
+    if value is None and not content(path, required=False):
+        return False  # no folder is made for it
+    with _alone(path):
+        return _replaced(path, table, name, value)
+
+
+def _replaced(path: Path, table: str, name: str, value: str | None) -> bool:
     raw = content(path, required=False)
     document = parsed(path, raw)
+    if value is not None and name == "per_model":
+        _check_pattern(document)
     held = document.data.get(table, {})
     if not isinstance(held, dict):
         raise document.wrong((table,), "expected a table")
@@ -102,8 +132,10 @@ def changed(text: str, table: str, key: str, value: str | None) -> str:
 
 def _removed(text: str, place: Place) -> str:
     """Without the lines that a key and its value stand in, so also without a comment behind it."""
-    end = text.find("\n", place.end) + 1
-    return text[: _line_start(text, place)] + (text[end:] if end else "")
+    start, end = _line_start(text, place), text.find("\n", place.end) + 1
+    rest = text[end:] if end else ""
+    # What set it apart from the next lines is not wanted as the file's first one.
+    return text[:start] + rest if start else rest.lstrip("\r\n")
 
 
 def _changed_inside(text: str, start: int, end: int, key: str, value: str | None) -> str:
@@ -124,7 +156,7 @@ def _changed_inside(text: str, start: int, end: int, key: str, value: str | None
         return f"{text[: own.value]}{value}{text[own.end :]}"
     if at + 1 < len(all_of_it):  # with the comma behind it; the last one with the comma before it
         return text[: own.start] + text[all_of_it[at + 1].start :]
-    return text[: all_of_it[at - 1].end if at else own.start] + text[own.end :]
+    return text[: all_of_it[at - 1].end] + text[own.end :] if at else f"{text[:start]}{{}}{text[end:]}"
 
 
 def _added(text: str, found: list[Place], table: str, line: str) -> str:
@@ -190,8 +222,11 @@ def _tables(text: str, table: str) -> dict[str, Any]:
 def _write(path: Path, data: bytes) -> None:
     try:
         target = path.resolve()  # a link stays one: many keep their settings elsewhere
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o600
         replace(target, data, mode)
     except OSError as exc:
-        raise ConfigError(f"{path} cannot be written: {exc.strerror or exc}.") from exc
+        raise _unwritten(path, exc) from exc
+
+
+def _unwritten(path: Path, exc: OSError) -> ConfigError:
+    return ConfigError(f"{path} cannot be written: {exc.strerror or exc}.")

@@ -27,12 +27,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..claims import MOST_UNITS, Budget, Limit, Period, Rates, Rules, Scope
 from ..money import to_text, to_units
-from .document import Document, dotted
+from .document import LONGEST_LABEL, Document, dotted
 from .names import fold, key_label
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 _LIMIT = re.compile(r"([0-9][0-9_]{0,19}) ?/ ?([a-z]+)(?:, ?burst ([0-9][0-9_]{0,19}))?")
-_AMOUNT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,12})?)( soft)?")
+_AMOUNT = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{1,12})?)(?: (soft|hard))?")
 _TABLES = ("limits", "budget")
 _ANY_MODEL = ("limits", "models", "*", "requests")
 PERIODS: dict[str, Period] = {"daily": "day", "weekly": "week", "monthly": "month", "total": "total"}
@@ -41,10 +41,11 @@ WARN_PERCENT = 80
 WAIT = 60.0
 """Seconds that a request waits for a limit, or for money that running ones hold."""
 
+A_LIMIT = "10/minute or 10/minute, burst 3, for a second, minute, hour or day"
+AN_AMOUNT = f"USD above 0 and up to {to_text(MOST_UNITS)}, such as 5, 0.50 or 5 soft"
+"""What is expected of a person who types it."""
 _A_LIMIT = 'expected a limit such as "10/minute" or "10/minute, burst 3", for a second, minute, hour or day'
 _AN_AMOUNT = f'expected an amount in USD in quotes, such as "5", "0.50" or "5 soft", above 0 and up to {to_text(MOST_UNITS)}'
-
-
 _A_LABEL = 'expected a key as `byte usage --by key` calls it, such as "…6789"'
 
 
@@ -100,13 +101,13 @@ def limit(text: str) -> Limit:
 
 
 def amount(said: object) -> tuple[int, bool]:
-    """`5`, `"0.50"` or `"5 soft"` as units, and whether it is hard. Raises ValueError that says what was expected."""
+    """`5`, `"0.50"`, `"$5"` or `"5 soft"` as units, and whether it is hard. Raises ValueError that says what was expected."""
     # A float is not exact, and True is an int.
     found = _AMOUNT.fullmatch(str(said).strip()) if type(said) in (str, int) else None
     units = to_units(found[1]) if found else 0
     if found is None or not 0 < units <= MOST_UNITS:
         raise ValueError(_AN_AMOUNT)
-    return units, not found[2]
+    return units, found[2] != "soft"
 
 
 def rules(document: Document, tasks: Iterable[str]) -> Rules:
@@ -217,7 +218,8 @@ def _label(document: Document, written: str) -> str:
     """A key's label as the rows have it. One that no key can have would limit nothing."""
     label = key_label(written)
     if not label:
-        raise document.wrong(("keys", written), _A_LABEL)
+        is_key = len(written) > LONGEST_LABEL
+        raise document.wrong(("keys", written), _A_LABEL + ("; not the key itself" if is_key else ""))
     return label
 
 

@@ -38,24 +38,27 @@ _PLAIN = re.compile(r"[^\"'\[\]{}#,\n]+")
 _DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
-def line_of(text: str, path: Path) -> int | None:
-    """The line (from 1) of the key, or of the nearest table above it that the text names; None if none is."""
-    best, found = 0, None
-    for place in places(text):
-        depth = _common(place.path, path)
-        # A name in the text counts where it stands above the key sought, or (in a longer header) below it.
-        if depth > best and depth in (len(place.path), len(path)):
-            best, found = depth, place.start
-    return None if found is None else text.count("\n", 0, found) + 1
+class Lines:
+    """The lines (from 1) of a text's keys and tables. The text is walked once, however many are looked up."""
 
+    def __init__(self, text: str) -> None:
+        self._own: dict[Path, int] = {}
+        """Where a name itself stands first."""
+        self._first: dict[Path, int] = {}
+        """The same, where a longer name below it counts, too, as a header `[a.b]` does for `a`."""
+        line, at = 1, 0
+        for place in places(text):
+            line, at = line + text.count("\n", at, place.start), place.start
+            self._own.setdefault(place.path, line)
+            for depth in range(1, len(place.path) + 1):
+                self._first.setdefault(place.path[:depth], line)
 
-def _common(key: Path, path: Path) -> int:
-    depth = 0
-    for one, other in zip(key, path, strict=False):
-        if one != other:
-            break
-        depth += 1
-    return depth
+    def of(self, path: Path) -> int | None:
+        """Of the key, or of the nearest table above it that the text names; None if none is."""
+        if path in self._first:
+            return self._first[path]
+        above = (path[:depth] for depth in range(len(path) - 1, 0, -1))
+        return next((self._own[one] for one in above if one in self._own), None)
 
 
 def places(text: str) -> Iterator[Place]:

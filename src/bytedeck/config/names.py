@@ -1,6 +1,6 @@
 """How names are compared, and which known ones look most like one that is not known.
 
-A key's label, too, may be written in two ways.
+A key's label, too, may be written in two ways; of a key itself nothing is shown but its end.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 
 _JOINTS = re.compile(r"[\s_.-]+")
 _LABEL = re.compile(r"(?:…|\.\.\.)(.{4})?", re.DOTALL)
+
+_API_KEY = re.compile(r"(?<![\w-])sk-[\w-]{8,}")
 
 
 def fold(name: str) -> str:
@@ -24,6 +26,11 @@ def key_label(written: str) -> str:
     """
     found = _LABEL.fullmatch(written)
     return f"…{found[1] or ''}" if found else ""
+
+
+def without_keys(text: str) -> str:
+    """A text in which of each API key only the last four signs stand."""
+    return _API_KEY.sub(lambda found: f"…{found[0][-4:]}", text)
 
 
 def stands_for(name: str, *tables: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from ..claims import Rules
 from ..errors import ConfigError
 from ..types import Model, Policy, Timeouts
 from .document import Document, read
-from .limits import PERIODS, WAIT, BudgetTable, LimitsTable, rules, whence, with_daily
+from .limits import AN_AMOUNT, PERIODS, WAIT, BudgetTable, LimitsTable, rules, whence, with_daily
 from .names import key_label, nearest, stands_for
 from .secret import Secret, clean_key, key_path, open_to_others
 from .shape import Auto, Config, Successor
@@ -244,7 +244,7 @@ def _rules(sources: _Sources, file: _File, tasks: tuple[str, ...]) -> Rules:
     try:
         return with_daily(found, said[1], file.budget)
     except ValueError as exc:
-        raise ConfigError(f"{said[0]}: `budget.daily`: {exc}; or off.") from exc
+        raise ConfigError(f"{said[0]}: `budget.daily`: expected {AN_AMOUNT}; or off.") from exc
 
 
 def _key(sources: _Sources) -> Secret | None:

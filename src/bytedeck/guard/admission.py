@@ -21,6 +21,7 @@ from ..claims import (
     Later,
     Limit,
     State,
+    noun,
 )
 from ..money import to_text
 from . import budget as money
@@ -109,8 +110,10 @@ def _too_large(claim: Claim) -> Denied | None:
     for bucket in claim.buckets:
         cost = _cost(bucket, claim)
         if not limits.fits(bucket.limit, cost):
-            most = f"{_phrase(bucket)} lets {bucket.limit.at_once} through at once"
-            return Denied("over_burst", f"This may use {cost} {bucket.measure}, and {most}.", hint=_FEWER)
+            most = f"{phrase(bucket)} lets {bucket.limit.at_once} through at once"
+            return Denied(
+                "over_burst", f"This may use {cost} {noun(bucket.measure, cost)}, and {most}.", hint=_FEWER
+            )
     return None
 
 
@@ -126,7 +129,7 @@ def _later(
     busy = next((one for one, state in found if money.standing(one, state, claim.units) == "later"), None)
     if wait:
         waits = [limits.take(limit, state, steady, cost)[1] for limit, state, cost in takes]
-        slowest = _phrase(claim.buckets[waits.index(wait)])
+        slowest = phrase(claim.buckets[waits.index(wait)])
         return Later(f"{slowest[:1].upper()}{slowest[1:]} is reached.", wait, busy is not None)
     if busy is not None:
         why = f"What is left of {money.phrase(busy)} is held for attempts that run."
@@ -134,11 +137,12 @@ def _later(
     return None
 
 
-def _phrase(bucket: Bucket) -> str:
+def phrase(bucket: Bucket) -> str:
     """`the limit of 10 requests a minute to the model openai/gpt-4o`: as it goes into a sentence."""
     limit = bucket.limit
     per = _PER.get(limit.seconds, f"in {limit.seconds} seconds")
-    return f"the limit of {limit.count} {bucket.measure} {per}{_WHOSE[bucket.scope].format(bucket.of)}"
+    what = noun(bucket.measure, limit.count)
+    return f"the limit of {limit.count} {what} {per}{_WHOSE[bucket.scope].format(bucket.of)}"
 
 
 def _holds(claim: Claim, levels: Sequence[State]) -> tuple[Hold, ...]:

@@ -65,4 +65,9 @@ def _of_model(rules: Rules, model: str) -> Rates:
 
 def _fits(pattern: str, model: str) -> bool:
     """Whether a model's id fits a pattern, in which only `*` has a meaning: anything, also nothing."""
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), model) is not None
+    return pattern == model or ("*" in pattern and _compiled(pattern).fullmatch(model) is not None)
+
+
+@lru_cache(maxsize=4096)  # re's own cache holds 512, and settings may have more
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))))

@@ -68,7 +68,7 @@ def worst_case(
     or no `max_tokens` and no known limit of the model. Pictures, sounds and files that a body only links
     to are not bounded by its bytes: ask with what they can cost on top.
     """
-    given = max_tokens if max_tokens and max_tokens > 0 else None  # what is none is refused, or the model's own
+    given = max_tokens if max_tokens and max_tokens > 0 else None  # else it is refused, or the model's own
     longest = given or model.max_completion_tokens or model.context_length
     if longest is None or model.price is None:
         return None
@@ -107,9 +107,12 @@ def _at_most(price: Price | None, prompt: int, completion: int, searches: int) -
     if price is None or price.prompt is None or price.completion is None:
         return None
     into, out, search, fee = dearest = _dearest_of(price)
-    units = _whole_units(dearest)
-    if units is None:  # a price finer than a unit: rounded once, at the end
-        return _units((prompt, into), (completion, out), (searches, search), (1, fee))
+    try:
+        units = _whole_units(dearest)
+        if units is None:  # a price finer than a unit: rounded once, at the end
+            return _units((prompt, into), (completion, out), (searches, search), (1, fee))
+    except ValueError:  # beyond any sum of money
+        return None
     return prompt * units[0] + completion * units[1] + searches * units[2] + units[3]
 
 

@@ -119,6 +119,28 @@ def test_a_reboot_with_the_calendar_set_back(opened, times: Times, monkeypatch, 
     assert isinstance(ask(store, 3, TOKENS, tokens=1), Granted)
 
 
+def test_a_reboot_after_the_calendar_was_set_right(opened, times: Times, monkeypatch: pytest.MonkeyPatch):
+    """The machine began with a calendar that was a year ahead. The buckets' clock goes on from where it was, also where
+    no attempt was ever that late by the calendar: nobody waits longer than for an empty bucket."""
+    reboot(monkeypatch, "first")
+    times.set_to(START + 365 * DAY)
+    store = opened(times)
+    assert ask(store, 1, HOURLY) == GRANTED
+    times.set_to(START)
+    times.pass_(20 * DAY)
+    assert ask(store, 2, HOURLY) == GRANTED
+    store.close()
+    reboot(monkeypatch, "second")
+    times.since_start = 7
+    store = opened(times)
+    assert room(store, HOURLY) == 0
+    found = ask(store, 3, HOURLY)
+    assert isinstance(found, Later)
+    assert found.wait == HOUR
+    times.pass_(HOUR)
+    assert ask(store, 3, HOURLY) == GRANTED
+
+
 def test_processes_count_by_one_clock(opened, times: Times):
     """By whoever looked first, whatever the calendar says to the others."""
     ahead, behind = Times(times.now + HOUR), Times(times.now - HOUR)

@@ -44,7 +44,7 @@ class SqliteClaims:
         accounts = tuple(self._account(budget.account(one, at), at) for one in claim.budgets)
         decision = admission.decide(claim, self.levels(claim.buckets), accounts, steady=steady, wall=at)
         for bucket, level in zip(claim.buckets, decision.levels, strict=False):
-            self._connection.execute(self._sql["fill"], (bucket.name, *level))
+            self._connection.execute(self._sql["fill"], (bucket.name, *level, steady))
         return decision
 
     def hold(self, intent: int, holds: tuple[Hold, ...]) -> None:
@@ -58,8 +58,9 @@ class SqliteClaims:
             return
         holds = _holds.decode(found[0])
         levels = {hold.name: self._level(hold.name) for hold in holds}
-        for name, level in admission.settle(levels, holds, tokens, self.now(at)).items():
-            self._connection.execute(self._sql["fill"], (name, *level))
+        steady = self.now(at)
+        for name, level in admission.settle(levels, holds, tokens, steady).items():
+            self._connection.execute(self._sql["fill"], (name, *level, steady))
 
     def now(self, at: int) -> int:
         """The moment by the clock of the buckets."""

@@ -100,8 +100,8 @@ def standing(
         if connection is None:
             return Standing((NEW,) * len(buckets), (NEW,) * len(budgets), at, at)
         claims = SqliteClaims(connection, sql.statements("sqlite"), steady)
-        ahead = _ask(connection, "clock_of", boot=boot()).fetchone()
-        now = at if ahead is None else steady() + ahead[0]
+        is_known, ahead, latest = _ask(connection, "clock_of", boot=boot()).fetchone() or (False, 0, 0)
+        now = steady() + ahead if is_known else max(at, latest)
         accounts = tuple(claims.standing(account(one, at)) for one in budgets)
         return Standing(claims.levels(buckets), accounts, now, at)
 

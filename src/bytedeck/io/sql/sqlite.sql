@@ -32,21 +32,21 @@ on conflict do nothing
 
 -- name: clock
 insert into clock (id, boot, ahead)
-values (1, ?1, max(?2, (select coalesce(max(at), 0) from intent)) - ?3)
+values (1, ?1, max(?2, (select coalesce(max(at), 0) from bucket)) - ?3)
 on conflict do update set boot = excluded.boot, ahead = excluded.ahead where boot <> excluded.boot
 
 -- name: ahead
 select ahead from clock
 
 -- name: clock_of
-select ahead from clock where boot = :boot
+select boot = :boot, ahead, (select coalesce(max(at), 0) from bucket) from clock
 
 -- name: bucket
 select tat, back from bucket where name = ?
 
 -- name: fill
-insert into bucket (name, tat, back) values (?, ?, ?)
-on conflict do update set tat = excluded.tat, back = excluded.back
+insert into bucket (name, tat, back, at) values (?, ?, ?, ?)
+on conflict do update set tat = excluded.tat, back = excluded.back, at = excluded.at
 
 -- name: hold
 insert into held (intent, holds) values (?, ?)

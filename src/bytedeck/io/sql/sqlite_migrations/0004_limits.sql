@@ -1,12 +1,14 @@
--- Buckets of rate limits: the theoretical arrival time, and all the time ever given back (microseconds).
+-- Buckets of rate limits: the theoretical arrival time, all the time ever given back, and the moment when it was written,
+-- in microseconds by the buckets' own clock.
 create table bucket (
   name text primary key,
   tat integer not null,
-  back integer not null
+  back integer not null,
+  at integer not null
 ) strict, without rowid;
 
 -- What buckets count time by: how far the calendar's clock was ahead of the machine's own when it was first looked at in
--- this run of the machine; or the latest attempt, so that it never goes back. From then on nobody who sets the calendar's
+-- this run of the machine; or where that clock was when it was last written, so that it never goes back. From then on nobody who sets the calendar's
 -- clock moves it.
 create table clock (
   id integer primary key check (id = 1),

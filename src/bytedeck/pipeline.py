@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from .call import request
+from .call import bound, request
 from .call.attempt import Tried, Try, attempt
 from .call.race import Meaning, Runner, race
 from .call.steps import Flow, emit, pause
@@ -76,7 +76,7 @@ def _reason(error: ByteError) -> str:
 def _refused(run: Run, fault: Fault, job: Try, candidate: Candidate) -> ByteError:
     """A limit or a budget has kept it back."""
     error = error_from(fault, run.unanswered(candidate))
-    if job.intent.worst_units is None and not request.is_bounded(run.ask, run.plan, candidate):
+    if job.intent.worst_units is None and not bound.is_bounded(run.ask, run.plan, candidate):
         error.hint = error.hint[::-1]  # it is what the request holds, and no want of a price
     return error
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from .call import request
+from .call import bound, request
 from .call.compact import BYTES_PER_TOKEN
 from .call.request import Amends
 from .claims import MOST_UNITS, Claim
@@ -47,14 +47,14 @@ class Purse:
         if candidate.route == "local":
             return 0
         ask, plan = self._ask, self._plan
-        info = request.priced(ask, candidate)
-        if info is None or not request.is_bounded(ask, plan, candidate):
+        info = bound.priced(ask, candidate)
+        if info is None or not bound.is_bounded(ask, plan, candidate):
             return None
         cap = request.output_cap(ask, plan, candidate, amends)
         worst = catalog.worst_case(info, size, cap, self._utc_minutes)
         if worst is None:
             return None
-        worst *= request.answers(ask, plan)
+        worst *= bound.answers(ask, plan)
         worst += -(-worst // _OWN_KEY_FEE)
         return worst if worst <= MOST_UNITS else None
 
@@ -68,7 +68,7 @@ class Purse:
     def claim(self, intent: Intent, candidate: Candidate, amends: Amends, size: int) -> Claim | None:
         """What an attempt takes from limits and budgets; None where nothing limits it."""
         cap = request.output_cap(self._ask, self._plan, candidate, amends)
-        answers = request.answers(self._ask, self._plan)
+        answers = bound.answers(self._ask, self._plan)
         tokens = size // BYTES_PER_TOKEN + (_USUAL_ANSWER if cap is None else cap) * answers
         info = candidate.info
         model = "" if info is None else info.alias_target or info.id

@@ -6,10 +6,8 @@ parameters fill absent fields only, and only those that the model takes (promise
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from msgspec import Struct, json
@@ -21,15 +19,14 @@ from ..types import (
     Candidate,
     Fault,
     Message,
-    Model,
     Plan,
-    Price,
     Reply,
     Request,
     ToolCall,
     ToolCallPart,
 )
 from . import compact, local_shape
+from .bound import CAPS, caps, is_whole, with_ceiling
 from .family import own_details
 from .patience import may_stream
 from .tongues import go_on
@@ -41,16 +38,12 @@ MAX_SCHEMA_NAME = 64
 
 # Ours to decide, so never the caller's own values: the chain, and whether we read a stream.
 _OURS = frozenset({"model", "models", "messages", "stream"})
-_CAPS = ("max_tokens", "max_completion_tokens")
 # What is spent is an estimate: an answer that is nearly at its cap may still end its sentence.
 _LEAST_LEFT = 64
 # Under a budget that is nearly spent an answer is cut short, but not to less than some paragraphs.
 _LEAST_ANSWER = 256
 # A prompt has fewer tokens than half its bytes, base64 and the like left aside.
 _BYTES_A_TOKEN = 2
-_MILLION = 1_000_000
-_TIERS = (None, "default", "flex")
-"""Service tiers that cost no more than the price list says."""
 _REASONING = frozenset({"reasoning", "reasoning_effort", "include_reasoning"})
 
 
@@ -80,7 +73,7 @@ def compose(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends, uptake: 
     body |= {name: value for name, value in ask.params.items() if name not in _OURS}
     body |= _defaults(ask, plan, candidate)
     if amends.cap is not None:  # under whatever name the task had its own
-        body = {name: value for name, value in body.items() if name not in _CAPS}
+        body = {name: value for name, value in body.items() if name not in CAPS}
         body["max_tokens"] = amends.cap
     if uptake.way in ("prefill", "echo"):
         body |= _what_is_left(body, uptake)
@@ -88,7 +81,7 @@ def compose(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends, uptake: 
         body = {name: value for name, value in body.items() if name not in _REASONING}
     body["stream"] = may_stream(ask.params, candidate.route)
     if plan.is_bound:
-        body = _with_ceiling(_with_cap(body, candidate), candidate)
+        body = with_ceiling(_with_cap(body, candidate), candidate)
     held = False
     if candidate.route == "local":
         body = local_shape.shape(body)
@@ -147,23 +140,13 @@ def shortened(amends: Amends, ask: Ask, most: int) -> Amends | None:
 
 def output_cap(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends) -> int | None:
     """The most tokens that an answer can have by what is sent; None: nothing bounds it."""
-    given = _caps(ask.params)
+    given = caps(ask.params)
     if given:
-        return max((cap for cap in given if _is_whole(cap)), default=None)
+        return max((cap for cap in given if is_whole(cap)), default=None)
     if amends.cap is not None:
         return amends.cap
-    filled = _caps(_defaults(ask, plan, candidate))
-    return max((cap for cap in filled if _is_whole(cap)), default=None)
-
-
-def _caps(fields: Mapping[str, Any]) -> list[Any]:
-    """What is said of an answer's length, under either name; null says nothing."""
-    return [cap for name in _CAPS if (cap := fields.get(name)) is not None]
-
-
-def _is_whole(value: object) -> bool:
-    """Whether it bounds anything: what an upstream makes of 100.0, "100" or true, it knows itself."""
-    return type(value) is int
+    filled = caps(_defaults(ask, plan, candidate))
+    return max((cap for cap in filled if is_whole(cap)), default=None)
 
 
 def affordable(
@@ -182,9 +165,9 @@ def affordable(
     if most is None and info is not None:
         most = info.max_completion_tokens or info.context_length
     takes = None if info is None else info.supported_parameters
-    if most is None or _caps(ask.params):
+    if most is None or caps(ask.params):
         return None
-    if takes is not None and takes.isdisjoint(_CAPS):
+    if takes is not None and takes.isdisjoint(CAPS):
         return None
 
     def is_too_dear(cap: int) -> bool:
@@ -193,76 +176,6 @@ def affordable(
 
     cap = bisect_left(range(1, most + 1), True, key=is_too_dear)
     return replace(amends, cap=cap) if cap >= _LEAST_ANSWER else None
-
-
-def answers(ask: Ask, plan: Plan) -> int:
-    """How many answers are paid for: of several the first one is read."""
-    wanted = ask.params.get("n", plan.defaults.get("n"))
-    # What is not finite is null in JSON, and so is what is not there.
-    return max(1, math.ceil(wanted)) if isinstance(wanted, int | float) and math.isfinite(wanted) else 1
-
-
-def is_bounded(ask: Ask, plan: Plan, candidate: Candidate) -> bool:
-    """Whether bytes and tokens bound what this costs: searches, plugins, linked files, pictures that are made and
-    dearer service tiers have prices of their own, and what is no number bounds nothing."""
-    wished = {**plan.defaults, **ask.params}
-    if not all(map(_is_whole, _caps(wished))) or not isinstance(wished.get("n"), int | float | None):
-        return False
-    if ":online" in candidate.model or wished.get("plugins") or "web_search_options" in wished:
-        return False
-    if "@preset/" in candidate.model or wished.get("preset"):  # it may hold tools and plugins of its own
-        return False
-    if wished.get("modalities", ["text"]) != ["text"] or wished.get("service_tier") not in _TIERS:
-        return False
-    if not isinstance(wished.get("provider") or {}, dict):
-        return False  # nothing can be added to it, so no price is sent along
-    tools = wished.get("tools") or ()
-    if not isinstance(tools, list | tuple) or not all(map(_is_function, tools)):
-        return False
-    return not any(_has_files(message.get("content")) for message in ask.messages)
-
-
-def _is_function(tool: object) -> bool:
-    """Whether it is the caller's own, and not one that the upstream runs."""
-    return isinstance(tool, dict) and tool.get("type") == "function"
-
-
-def priced(ask: Ask, candidate: Candidate) -> Model | None:
-    """What is known of a candidate; where no price is, with the dearest one that the caller allows. None: nothing."""
-    info = candidate.info
-    if info is not None and info.price is not None:
-        return info
-    allowed = _allowed(ask.params.get("provider"))
-    if allowed is None:
-        return info
-    return replace(info or Model(id=candidate.model, name=candidate.name), price=allowed, price_rules=())
-
-
-def _allowed(provider: object) -> Price | None:
-    """A caller's own `max_price` where it bounds prompt and answer; what it does not say of a fee allows none."""
-    theirs = provider.get("max_price") if isinstance(provider, Mapping) else None
-    if not isinstance(theirs, Mapping):
-        return None
-    prompt, completion = _usd(theirs.get("prompt")), _usd(theirs.get("completion"))
-    fee = _usd(theirs.get("request", 0))
-    if prompt is None or completion is None or fee is None:
-        return None
-    return Price(prompt=prompt / _MILLION, completion=completion / _MILLION, request=fee)
-
-
-def _usd(said: object) -> Decimal | None:
-    """An amount as a caller may write it; None where it is none."""
-    try:
-        amount = Decimal(str(said))
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() and amount >= 0 else None
-
-
-def _has_files(content: object) -> bool:
-    """Whether a message holds anything but text: pictures, sounds, films and files are priced by themselves."""
-    parts = content if isinstance(content, list | tuple) else ()
-    return any(not isinstance(part, dict) or part.get("type") != "text" for part in parts)
 
 
 def check(ask: Ask) -> None:
@@ -277,7 +190,7 @@ def check(ask: Ask) -> None:
     stop = ask.params.get("stop")
     if isinstance(stop, list | tuple) and len(stop) > MAX_STOPS:
         raise InvalidRequest(f"stop takes at most {MAX_STOPS} texts, and there are {len(stop)}.")
-    for cap in _CAPS:
+    for cap in CAPS:
         most = ask.params.get(cap)
         if isinstance(most, int) and most < 1:
             raise InvalidRequest(f"{cap} has to be 1 at least, and is {most!r}.")
@@ -341,7 +254,7 @@ def _what_is_left(body: Mapping[str, Any], uptake: Uptake) -> dict[str, int]:
     least = _LEAST_LEFT + (thinking if isinstance(thinking, int) else 0)
     return {
         name: min(cap, max(least, cap - uptake.spent + echo))
-        for name in _CAPS
+        for name in CAPS
         if isinstance(cap := body.get(name), int)
     }
 
@@ -365,50 +278,25 @@ def _defaults(ask: Ask, plan: Plan, candidate: Candidate) -> dict[str, Any]:
     most = candidate.info.max_completion_tokens if candidate.info else None
     filled = {}
     for name, value in plan.defaults.items():
-        if name in ask.params or (name in _CAPS and any(cap in ask.params for cap in _CAPS)):
+        if name in ask.params or (name in CAPS and any(cap in ask.params for cap in CAPS)):
             continue
         if takes is not None and name not in takes:
             continue
-        filled[name] = min(value, most) if most and name in _CAPS else value
+        filled[name] = min(value, most) if most and name in CAPS else value
     return filled
 
 
 def _with_cap(body: dict[str, Any], candidate: Candidate) -> dict[str, Any]:
     """Under a bound on cost the longest answer that we reckon with is made the longest one allowed, if none is."""
     info = candidate.info
-    if info is None or candidate.route == "local" or _caps(body):
+    if info is None or candidate.route == "local" or caps(body):
         return body
     most, takes = info.max_completion_tokens or info.context_length, info.supported_parameters
-    if most is None or (takes is not None and takes.isdisjoint(_CAPS)):
+    if most is None or (takes is not None and takes.isdisjoint(CAPS)):
         return body
     if info.context_length is not None:  # prompt and cap together have to fit
         most = min(most, info.context_length - len(_encode(body)) // _BYTES_A_TOKEN)
     return {**body, "max_tokens": most} if most > 0 else body
-
-
-def _with_ceiling(body: dict[str, Any], candidate: Candidate) -> dict[str, Any]:
-    """Under a bound on cost the price we reckoned with is made the dearest one allowed (promise P5)."""
-    price = candidate.info.price if candidate.info else None
-    provider = body.get("provider") or {}
-    if candidate.route == "local" or not isinstance(provider, dict):  # what is none is refused (`is_bounded`)
-        return body
-    theirs = provider.get("max_price")
-    ceiling = dict(theirs) if isinstance(theirs, dict) else {}
-    if price is None:
-        return {**body, "provider": {**provider, "max_price": {"request": 0, **ceiling}}} if ceiling else body
-    # The catalogue's prices are per token, this field's are per million (wire reference 3.5).
-    per_million = {name: getattr(price, name) for name in ("prompt", "completion")}
-    for name, usd in per_million.items():
-        if usd is not None:
-            ceiling[name] = _lower(ceiling.get(name), usd * _MILLION)
-    ceiling["request"] = _lower(ceiling.get("request"), price.request or Decimal(0))
-    return {**body, "provider": {**provider, "max_price": ceiling}}
-
-
-def _lower(theirs: object, ours: Decimal) -> Decimal:
-    """The caller's own ceiling where it is the lower one."""
-    said = _usd(theirs)
-    return ours if said is None else min(said, ours)
 
 
 _encoder = json.Encoder(decimal_format="number")

@@ -9,15 +9,14 @@ import pytest
 from msgspec import json
 from msgspec.structs import replace
 
+from bytedeck.call.bound import answers, is_bounded
 from bytedeck.call.request import (
     Amends,
     affordable,
     amended,
-    answers,
     beginning,
     check,
     compose,
-    is_bounded,
     output_cap,
     unheld,
 )

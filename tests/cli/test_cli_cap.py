@@ -120,3 +120,24 @@ def _until(terminal: int, wanted: bytes) -> None:
     while wanted not in seen:
         assert select.select([terminal], [], [], 20)[0], seen
         seen += os.read(terminal, 4096)
+
+
+@pytest.mark.usefixtures("person")
+def test_who_has_a_key_in_the_environment_is_told(byte: Any, home: Path, keyed: Any) -> None:
+    """The first answer that costs something ends with the line that caps a day; the second one does not."""
+    model = ("-m", "openai/gpt-4o-mini", "--no-stream")
+    assert HINT in byte(*model, "hi").stderr
+    assert HINT not in byte(*model, "hi").stderr
+
+
+@pytest.mark.parametrize("settings", ["", '[budget]\ndaily = "5"\n'])
+def test_who_is_no_person_or_has_a_budget_is_told_nothing(
+    byte: Any, home: Path, keyed: Any, settings: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script reads no advice behind its answer, and who has a cap needs none."""
+    if settings:
+        monkeypatch.setattr("bytedeck.cli.tell.is_terminal", lambda stream: True)
+        home.mkdir()
+        (home / "config.toml").write_text(settings)
+    assert HINT not in byte("-m", "openai/gpt-4o-mini", "--no-stream", "hi").stderr
+    assert not (home / ".cap-offered").exists()

@@ -14,7 +14,7 @@ from ..client import Hub
 from ..errors import NOT_ASKED, ByteError, InternalError, UpstreamError
 from ..money import to_text
 from ..types import Reply
-from . import conversation, events, limits, money, outcome, show, tell
+from . import cap, conversation, events, limits, money, outcome, show, tell
 from .blocks import first_code
 from .question import Given, Question, compose
 
@@ -275,6 +275,8 @@ def _tell_after(hub: Hub, reply: Reply, plan: Plan, given: Given, warn: _Warning
     if reply.finish_reason == "length":
         tell.warn("The answer was cut at its token limit. Allow more with: -o max_tokens 8000")
     _tell_more(hub, reply, plan, given, warn)
+    if reply.cost:
+        cap.mention(hub.house.config)
 
 
 def _tell_unprintable(reply: Reply) -> None:

@@ -1,4 +1,7 @@
-"""A cap on a day's spend is offered once, when a key is saved. Who has no terminal is told once, and never asked."""
+"""A cap on a day's spend is offered once: when a key is saved, or else with the first answer that costs something.
+
+Who has no terminal is told once, and never asked.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,7 @@ _NO = ("", "no", "none", "off")
 
 def offer(config: Config) -> None:
     """Ask for the cap, unless a budget is set or it was asked before. Raises click.Abort where the person leaves."""
-    is_said = bool(config.rules.budgets) or config.where["budget.daily"] != "default"
-    if is_said or not _is_first_time(config.home):
+    if _is_said(config) or not _is_first_time(config.home):
         return
     if not (tell.is_terminal(sys.stdin) and tell.is_terminal(sys.stderr)):
         tell.say("No limit is set on what it may spend. One line sets it: byte limits daily 5", dim=True)
@@ -42,6 +44,17 @@ def offer(config: Config) -> None:
     for budget in load().rules.budgets:
         tell.out(limits.sentence(budget))
     tell.out("Change it with: byte limits daily 10, or off")
+
+
+def mention(config: Config) -> None:
+    """A line behind an answer that cost something, for a person whose key was never saved here."""
+    if tell.is_terminal(sys.stderr) and not _is_said(config) and _is_first_time(config.home):
+        tell.say("Nothing limits what a day may cost. One line does: byte limits daily 5", dim=True)
+
+
+def _is_said(config: Config) -> bool:
+    """Whether a budget is set, or was declined."""
+    return bool(config.rules.budgets) or config.where["budget.daily"] != "default"
 
 
 def _amount(typed: str) -> str:

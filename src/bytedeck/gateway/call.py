@@ -1,6 +1,6 @@
 """What all protocols of the gateway have in common: a call as a client made it, and how its answer is told.
 
-A protocol (`openai.py`, `anthropic.py`, `responses.py`) turns bytes into a `Call` and an answer into bytes. It
+A protocol (`chat`, `messages`, `responses`) turns bytes into a `Call` and an answer into bytes. It
 does no I/O, knows no clock and no server; whoever serves it gives it moments and ids as data.
 """
 

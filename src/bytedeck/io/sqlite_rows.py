@@ -32,14 +32,9 @@ def _opened(row: Opened, at: int, _owner: str) -> Params:
     return row.attempt, row.generation_id, at
 
 
-def _settlement(row: Settlement, at: int, _owner: str) -> Params:
-    usage = row.usage or _NOTHING
+def _usage(usage: Usage) -> Params:
+    """What both tables that tell a cost have beside it."""
     return (
-        row.attempt,
-        row.outcome,
-        row.quality,
-        row.cost_units,
-        row.cost_text,
         usage.upstream_units,
         usage.is_byok,
         usage.prompt_tokens,
@@ -48,6 +43,18 @@ def _settlement(row: Settlement, at: int, _owner: str) -> Params:
         usage.cached_tokens,
         usage.cache_write_tokens,
         usage.reasoning_tokens,
+    )
+
+
+def _settlement(row: Settlement, at: int, _owner: str) -> Params:
+    usage = row.usage or _NOTHING
+    return (
+        row.attempt,
+        row.outcome,
+        row.quality,
+        row.cost_units,
+        row.cost_text,
+        *_usage(usage),
         usage.web_searches,
         row.model,
         row.provider,
@@ -67,14 +74,7 @@ def _reconciliation(row: Reconciliation, at: int, _owner: str) -> Params:
         row.quality,
         row.cost_units,
         row.cost_text,
-        usage.upstream_units,
-        usage.is_byok,
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        usage.total_tokens,
-        usage.cached_tokens,
-        usage.cache_write_tokens,
-        usage.reasoning_tokens,
+        *_usage(usage),
         at,
     )
 

@@ -1,24 +1,19 @@
 """Chat completions, as OpenAI's and OpenRouter's clients speak them (wire reference 3 to 6). Pure.
 
 Nothing has to be translated: what a client sends is what goes upstream, in its order and with its numbers as it
-wrote them. `openai_events.py` tells an answer while it comes.
+wrote them. `events.py` tells an answer while it comes.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
-
-import msgspec
 
 from ...errors import ByteError, InvalidRequest
 from ...types import Message, Reply, ToolCall
+from ..body import brief, object_of
 from ..call import Call, Identity, Teller
 from ..parts import about, encode, error_of, id_of
 from .events import Chunks
-
-# Numbers with a point stay the decimals that they were: 0.70 is not 0.7 where bytes make a cache's key.
-_read = msgspec.json.Decoder(float_hook=Decimal).decode
 
 _READ_HERE = frozenset({"model", "models", "messages", "stream"})
 
@@ -34,10 +29,10 @@ class ChatCompletions:
 
     def read(self, body: bytes) -> Call:
         """Raises InvalidRequest for what is no call, with a sentence that names the field."""
-        found = _object(body)
+        found = object_of(body)
         streamed = found.get("stream")
         if not isinstance(streamed, bool | None):
-            raise InvalidRequest(f"stream is {_brief(streamed)}, and has to be true or false.")
+            raise InvalidRequest(f"stream is {brief(streamed)}, and has to be true or false.")
         return Call(
             messages=_messages(found.get("messages")),
             models=_models(found.get("model"), found.get("models")),
@@ -101,26 +96,14 @@ def _message(reply: Reply) -> dict[str, Any]:
     return told
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        found = _read(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise InvalidRequest(f"The body is no JSON: {exc}.") from exc
-    except RecursionError as exc:
-        raise InvalidRequest("The body is nested too deeply.") from exc
-    if not isinstance(found, dict):
-        raise InvalidRequest(f"The body is {_brief(found)}, and has to be an object.")
-    return found
-
-
 def _messages(found: object) -> tuple[Message, ...]:
     if not isinstance(found, list) or not found:
-        what = "missing" if found is None else _brief(found)
+        what = "missing" if found is None else brief(found)
         raise InvalidRequest(f"messages is {what}, and has to be a list of messages.")
     for place, message in enumerate(found):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             raise InvalidRequest(
-                f"messages[{place}] is {_brief(message)}, and has to be an object with a role."
+                f"messages[{place}] is {brief(message)}, and has to be an object with a role."
             )
     return tuple(found)
 
@@ -128,15 +111,9 @@ def _messages(found: object) -> tuple[Message, ...]:
 def _models(first: object, others: object) -> tuple[str, ...]:
     """`model` and then `models`, each once: our chain, however long."""
     if first is not None and not isinstance(first, str):
-        raise InvalidRequest(f"model is {_brief(first)}, and has to be a model's name.")
+        raise InvalidRequest(f"model is {brief(first)}, and has to be a model's name.")
     if others is None:
         return (first,) if first else ()
     if not isinstance(others, list) or not all(isinstance(one, str) and one for one in others):
-        raise InvalidRequest(f"models is {_brief(others)}, and has to be a list of models' names.")
+        raise InvalidRequest(f"models is {brief(others)}, and has to be a list of models' names.")
     return tuple(dict.fromkeys((first, *others) if first else others))
-
-
-def _brief(found: object) -> str:
-    """A value as a person may read it in a sentence."""
-    text = encode(found).decode()
-    return text if len(text) <= 40 else text[:40] + "…"

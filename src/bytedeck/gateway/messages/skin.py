@@ -1,6 +1,6 @@
 """Anthropic's messages, as its own clients and OpenRouter's speak them (wire reference 6.5 and 9). Pure.
 
-`anthropic_request.py` reads a call, `answer.py` tells a whole answer, `anthropic_events.py` one that comes.
+`request.py` reads a call, `answer.py` tells a whole answer, `events.py` one that comes.
 """
 
 from __future__ import annotations

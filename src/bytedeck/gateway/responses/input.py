@@ -12,8 +12,9 @@ from typing import Any
 
 from ...errors import InvalidRequest
 from ...types import Message
+from ..body import brief
 from . import tools
-from .said import a_list, a_text, an_object, brief, refuse
+from .said import a_list, a_text, an_object, refuse
 
 Found = dict[str, Any]
 

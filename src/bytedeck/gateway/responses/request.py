@@ -6,19 +6,14 @@ What refers to things that somebody stored is refused, as OpenRouter refuses it:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from ...errors import InvalidRequest
+from ..body import object_of
 from ..call import Call
 from . import tools
 from .input import messages
-from .said import a_list, a_text, an_object, brief, refuse
-
-# Numbers with a point stay the decimals that they were: 0.70 is not 0.7 where bytes make a cache's key.
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+from .said import a_list, a_text, an_object, refuse
 
 Found = dict[str, Any]
 
@@ -73,7 +68,7 @@ _ECHOED: Mapping[str, Any] = {
 
 def read(body: bytes) -> Call:
     """Raises InvalidRequest for what is no call, with a sentence that names the field."""
-    found = _object(body)
+    found = object_of(body)
     _refuse_what_is_stored(found)
     streamed = found.get("stream")
     if not isinstance(streamed, bool | None):
@@ -85,18 +80,6 @@ def read(body: bytes) -> Call:
         streamed=bool(streamed),
         echo=_echo(found),
     )
-
-
-def _object(body: bytes) -> Found:
-    try:
-        found = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise InvalidRequest(f"The body is no JSON: {exc}.") from exc
-    except RecursionError as exc:
-        raise InvalidRequest("The body is nested too deeply.") from exc
-    if not isinstance(found, dict):
-        raise InvalidRequest(f"The body is {brief(found)}, and has to be an object.")
-    return found
 
 
 def _refuse_what_is_stored(found: Found) -> None:

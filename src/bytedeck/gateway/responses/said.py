@@ -7,23 +7,13 @@ from typing import Any
 import msgspec
 
 from ...errors import InvalidRequest
-from ..parts import encode
-
-_LONGEST = 40
+from ..body import brief
 
 
 def refuse(name: str, found: object, wanted: str) -> InvalidRequest:
     """`input[2] is 5, and has to be an object.`"""
     what = "missing" if found is None else brief(found)
     return InvalidRequest(f"{name} is {what}, and has to be {wanted}.")
-
-
-def brief(found: object) -> str:
-    """A value as a person may read it in a sentence."""
-    if isinstance(found, list | dict) and len(found) > _LONGEST:
-        return f"{'a list' if isinstance(found, list) else 'an object'} of {len(found)}"
-    text = encode(found[: 2 * _LONGEST] if isinstance(found, str) else found).decode()
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
 def an_object(name: str, found: object) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The Responses API, as OpenAI's and OpenRouter's clients speak it (wire reference 6.5 and 9). Pure.
 
-Nothing is stored, so a call carries its whole conversation. `responses_request.py` reads a call,
-`responses_output.py` gathers the items of an answer, `responses_events.py` tells them while they come.
+Nothing is stored, so a call carries its whole conversation. `request.py` reads a call,
+`output.py` gathers the items of an answer, `events.py` tells them while they come.
 """
 
 from __future__ import annotations

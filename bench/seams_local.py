@@ -257,7 +257,8 @@ def detour(hub: Hub, local: Local) -> Any:
     # Its server ends each stream's connection without having said so: a new one each time.
     key = (("authorization", f"Bearer {served.api_key}"), ("connection", "close"))
     hub.house.__dict__["local"] = local
-    hub.house.endpoint = lambda route: Endpoint(f"http://127.0.0.1:{proxy.port}/v1", key, is_here=True)  # type: ignore[method-assign]
+    place = Endpoint(f"http://127.0.0.1:{proxy.port}/v1", key, is_here=True)
+    hub.house.endpoint = lambda route, config=None: place  # type: ignore[method-assign]
     try:
         yield proxy, Server(served.base_url, served.api_key)
     finally:

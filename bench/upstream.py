@@ -19,7 +19,7 @@ import json
 import re
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 MODEL = "openai/gpt-4o-mini"
 _GENERATION = "gen-1790000000-AbCdEfGhIjKlMnOpQrSt"
@@ -149,8 +149,7 @@ class Upstream(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, but no subclass
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

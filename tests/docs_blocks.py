@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,10 @@ _ANSWER = "Here it is:\n\n```python\nprint('hello')\n```\n"
 _BYTES_OF_A_PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(32)
 
 
+ELSEWHERE = ("clients.md",)
+"""Pages whose examples want a gateway: tests/gateway/test_clients_docs.py runs them."""
+
+
 class Block(NamedTuple):
     """A fenced block; `where` is `page:line`."""
 
@@ -28,10 +33,10 @@ class Block(NamedTuple):
     is_run: bool
 
 
-def blocks(kind: str) -> list[Block]:
-    """All blocks of a kind, marked ones too."""
+def blocks(kind: str, pages: Iterable[Path] = ()) -> list[Block]:
+    """All blocks of a kind, marked ones too: of these pages, or of all whose examples need nothing of their own."""
     found = []
-    for page in PAGES:
+    for page in pages or [one for one in PAGES if one.name not in ELSEWHERE]:
         text = page.read_text("utf-8")
         for match in _BLOCK.finditer(text):
             where = f"{page.relative_to(ROOT)}:{text.count(chr(10), 0, match.start('text')) + 1}"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from bytedeck import AsyncHub
 from bytedeck.gateway.app import App, Settings
-from bytedeck.gateway.serve import Serving, bind, new_loop, url_of
+from bytedeck.gateway.server.serve import Serving, bind, new_loop, url_of
 
 T = TypeVar("T")
 
@@ -26,6 +26,7 @@ class Gateway:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gateway")
         self.app: App
+        self.serving: Serving
         self._loop: asyncio.AbstractEventLoop
         self._ended: asyncio.Event
 
@@ -36,7 +37,9 @@ class Gateway:
     async def _serve(self) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         self.app = App(AsyncHub(), self._settings)
-        serving = Serving(self.app, self._listener)
+        settings = self._settings
+        serving = self.serving = Serving(self.app, self._listener, settings.max_connections, settings.stall)
+        await self.app.start()
         await serving.start()
         self._ready.set()
         await self._ended.wait()

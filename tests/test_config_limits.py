@@ -212,7 +212,7 @@ _LABEL = "expected a key as `byte usage --by key` calls it, such as"
         ('[keys."…abcd".budget]\ndaily = ""', f'line 2: `keys."…abcd".budget.daily`: {_AMOUNT}'),
         ('[keys."…abcd".limits]\ntokens = true', f'line 2: `keys."…abcd".limits.tokens`: {_LIMIT}'),
         ('[keys."…abcd"]\nlimits = []', 'line 2: `keys."…abcd".limits`: expected a table, got a list'),
-        ("[keys.abcd.limits]", f"line 1: `keys.abcd`: {_LABEL}"),
+        ("[keys.Abcd.limits]", f"line 1: `keys.Abcd`: {_LABEL}"),
         ('[keys."…6789a".budget]\ndaily = "5"', f'line 1: `keys."…6789a"`: {_LABEL}'),
         ('[keys."".budget]\ndaily = "5"', f'line 1: `keys.""`: {_LABEL}'),
         (
@@ -289,7 +289,7 @@ def test_a_key_in_the_settings_is_not_shown(tmp_path: Path, text: str, key: str)
 def test_a_long_label_is_not_shown_whole(tmp_path: Path) -> None:
     """It may be a key of any make."""
     with pytest.raises(ConfigError, match=r'line 1: `keys\."…nary"`: ') as caught:
-        loaded(tmp_path, '[keys.another-canary.budget]\ndaily = "5"')
+        loaded(tmp_path, '[keys.another-Canary.budget]\ndaily = "5"')
     assert "another" not in str(caught.value)
     assert str(caught.value).endswith("; not the key itself.")
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
 from bytedeck import Attempt, Reply, Usage
-from bytedeck.call.attempt import record_of
+from bytedeck.call.record import record_of
 from bytedeck.cli.main import cli
 from bytedeck.cli.outcome import as_json, took
 from bytedeck.ledger.entry import join

@@ -116,7 +116,7 @@ class Rates(Struct, frozen=True):
     tokens: Limit | None = None
 
 
-class Rules(Struct, frozen=True, kw_only=True):
+class Rules(Struct, frozen=True, kw_only=True, cache_hash=True):
     """All limits and budgets that are configured."""
 
     everything: Rates = Rates()
@@ -131,7 +131,7 @@ class Rules(Struct, frozen=True, kw_only=True):
 
 
 class Claim(Struct, frozen=True, kw_only=True):
-    """What one attempt needs, all or nothing. Its buckets have different names, and its budgets different accounts."""
+    """What one attempt needs, all or nothing. Its buckets have different names; its budgets may share an account."""
 
     buckets: tuple[Bucket, ...] = ()
     budgets: tuple[Budget, ...] = ()
@@ -139,6 +139,8 @@ class Claim(Struct, frozen=True, kw_only=True):
     """What it may use, by estimate; for the buckets that measure tokens."""
     units: int | None = 0
     """Its worst case; None: no known price bounds it."""
+    discreet: bool = False
+    """Whether who asks has a virtual key, and is not to be told what others have spent."""
 
     @property
     def is_strict(self) -> bool:

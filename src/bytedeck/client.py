@@ -20,6 +20,8 @@ from .house import Explanation
 from .io.drive import Drive
 from .ledger.report import By, Reconciled, Report, Verification, parse_since
 from .limits import AsyncLimits, Limits
+from .pipeline import Deck
+from .relay import Parcel, relay
 from .streams import AsyncStream, OnChunk, Stream
 from .types import Ask, Failover, Message, Policy, Reply, Timeouts
 
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
     # Imported where it is used: 50 ms that a blocking program need not pay.
     import asyncio
 
+    from .call.steps import Flow
+    from .config import Config
     from .io.adrive import AsyncDrive
     from .io.testing import AsyncScript, Script
+    from .io.together import Together
     from .io.wire import AsyncWire, Wire
 
 # How long closing waits for a catalogue that is on its way, so that the next run has prices.
@@ -180,15 +185,28 @@ class Hub(Face):
             if self._wire is None:
                 from .io.http import HttpWire
 
-                self._wire = HttpWire(self.house.endpoint)
+                self._wire = HttpWire(self.house.endpoints())
             return self._wire
+
+    def adopt(self, config: Config) -> Wire | None:
+        """Another configuration holds for what is asked from now on (`House.reread`). Where requests go elsewhere by it, the
+        connections of before are returned: to be closed once no request needs them any more."""
+        if not self.house.adopt(config):
+            return None
+        with self._lock:
+            wire, self._wire = self._wire, None
+        return wire
 
     def answer(self, ask: Ask) -> Drive[Reply]:
         """A request that is ready, for who serves others: what drives it. Each `advance()` gives what came at once,
         and None at the end; then `result` is the Reply. `leave()` ends it before. Raises what `chat` raises."""
         return self._drive(ask)
 
-    def _drive(self, ask: Ask) -> Drive[Reply]:
+    def relay(self, ask: Ask, parcel: Parcel) -> Drive[Reply]:
+        """A request that is passed through (`relay.relay`), for who serves others; driven as `answer`."""
+        return self._drive(ask, parcel)
+
+    def _drive(self, ask: Ask, parcel: Parcel | None = None) -> Drive[Reply]:
         began = time.monotonic()
         wire, patience = self.wire, self._patience(ask)
         with self._lock:
@@ -203,7 +221,7 @@ class Hub(Face):
                 fetching.start()
         if patience and fetching is not None:
             fetching.join(patience)
-        flow = pipeline.answer(ask, self.house.deck(ask), began)
+        flow = _page(ask, parcel, self.house.deck(ask), began)
         return Drive(flow, self.house.receiver, self.wire, sleep=self._sleep)
 
     def close(self) -> None:
@@ -229,6 +247,7 @@ class AsyncHub(Face):
 
     def _prepare(self) -> None:
         self._wire: AsyncWire | None = None
+        self._together: Together | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sleep: Callable[[float], Awaitable[None]] | None = None
         self._fetching: asyncio.Task[object] | None = None
@@ -351,14 +370,25 @@ class AsyncHub(Face):
         if self._wire is None or self._loop is not loop:
             from .io.aio import AsyncHttpWire
 
-            self._wire, self._loop = AsyncHttpWire(self.house.endpoint), loop
+            self._wire, self._loop = AsyncHttpWire(self.house.endpoints()), loop
         return self._wire
+
+    def adopt(self, config: Config) -> AsyncWire | None:
+        """As `Hub.adopt`."""
+        if not self.house.adopt(config):
+            return None
+        wire, self._wire = self._wire, None
+        return wire
 
     async def answer(self, ask: Ask) -> AsyncDrive[Reply]:
         """As `Hub.answer`."""
         return await self._drive(ask)
 
-    async def _drive(self, ask: Ask) -> AsyncDrive[Reply]:
+    async def relay(self, ask: Ask, parcel: Parcel) -> AsyncDrive[Reply]:
+        """As `Hub.relay`."""
+        return await self._drive(ask, parcel)
+
+    async def _drive(self, ask: Ask, parcel: Parcel | None = None) -> AsyncDrive[Reply]:
         import asyncio
 
         from .io.adrive import AsyncDrive
@@ -375,8 +405,16 @@ class AsyncHub(Face):
             await asyncio.wait({fetching}, timeout=patience)
         if self.house.watch.is_behind() and not self.house.scripted:
             await asyncio.to_thread(self.house.watch.catch_up)
-        flow = pipeline.answer(ask, self.house.deck(ask), began)
-        return AsyncDrive(flow, self.house.receiver, self.wire, sleep=self._sleep or asyncio.sleep)
+        flow = _page(ask, parcel, self.house.deck(ask), began)
+        return AsyncDrive(flow, self._receiver(loop), wire, sleep=self._sleep or asyncio.sleep)
+
+    def _receiver(self, loop: asyncio.AbstractEventLoop) -> Together:
+        """What takes the marks of this loop's attempts."""
+        if self._together is None or not self._together.is_for(self.house.receiver, loop):
+            from .io.together import Together
+
+            self._together = Together(self.house.receiver, loop)
+        return self._together
 
     async def aclose(self) -> None:
         """As `Hub.close`."""
@@ -399,6 +437,12 @@ class AsyncHub(Face):
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _page(ask: Ask, parcel: Parcel | None, deck: Deck, began: float) -> Flow[Reply]:
+    if parcel is None:
+        return pipeline.answer(ask, deck, began)
+    return relay(ask, deck, parcel, began)
 
 
 def _moment(since: datetime | str | None) -> datetime | None:

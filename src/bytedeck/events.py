@@ -11,13 +11,15 @@ from typing import Literal
 from msgspec import Struct
 
 
-class Started(Struct, frozen=True, kw_only=True, tag="started"):
+class Started(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="started"):
     """The answer has begun. Comes once, with the first that is shown."""
 
     model: str
     """The model that was asked, by its id."""
     attempt: int
     """Its place among the request's attempts, from 1."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """As in `Reply`."""
 
 
 class Waiting(Struct, frozen=True, kw_only=True, tag="waiting"):

@@ -67,7 +67,9 @@ class Face:
         models = self.house.models
         if self.house.scripted:
             return 0.0
-        is_bound = ask.max_cost_units is not None or any(one.hard for one in self.house.config.rules.budgets)
+        own = ask.caller.budgets if ask.caller is not None else ()
+        budgets = (*self.house.config.rules.budgets, *own)
+        is_bound = ask.max_cost_units is not None or any(one.hard for one in budgets)
         needs_prices = is_bound and models.current() is None
         if not needs_prices and not (ask.models and models.unsure(ask.models)):
             return 0.0

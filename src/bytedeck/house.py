@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +21,11 @@ from msgspec.structs import replace
 
 from . import arguments, pipeline
 from .call import request as requests
+from .callers import Caller
 from .claims import GRANTED, Denied, Granted, Rules, Verdict
 from .codec import faults
-from .config import Config, Task, load
+from .config import Config, Secret, Task, load
+from .config.measures import size
 from .errors import (
     TABLE,
     ByteError,
@@ -37,9 +38,9 @@ from .errors import (
 from .health import Health, Standing
 from .io.openrouter import TIMEOUT, Models, endpoint, get
 from .io.store import Receiver, Store
-from .io.stores import open_store
+from .io.stores import cache_path, open_keys, open_store
 from .io.watch import Watch
-from .io.wire import Endpoint, Late, WireError
+from .io.wire import Endpoint, Endpoints, Late, WireError
 from .pipeline import Deck
 from .route import resolve, tasks
 from .run import Run
@@ -47,9 +48,12 @@ from .standing import Standings, judged, standings
 from .types import Ask, Failover, Message, Plan, Policy, Route, Timeouts
 
 if TYPE_CHECKING:
+    from .io.cache import Cache
+    from .io.keys import Keys
     from .io.local import Local
     from .io.wire import Wire
 
+_DAY = 24 * 60  # minutes
 # What only a stream takes; sent along as fields of the request they would do nothing.
 _OF_STREAMS = frozenset({"can_erase", "on_chunk"})
 
@@ -126,12 +130,35 @@ class House:
         if api_key is not None:
             env.pop("OPENROUTER_KEY", None)
         env |= {name: str(value) for name, value in given.items() if value is not None}
+        self._env = env
         self.config: Config = load(env)
+        self._secrets = _keys_of(self.config)
+        """Every key that was ever used here: what an upstream repeats of one is cleaned, also once there is another."""
         self.store  # noqa: B018 - opens nothing yet, but a URL that cannot be meant is told now
         self.scripted = False
         """Whether a script answers instead of the upstreams (`Hub.testing`)."""
+        self._deck: Deck | None = None
+        """The last one that was dealt."""
         self.watch = Watch(self.store)
         """How models and keys are doing."""
+
+    def reread(self) -> Config:
+        """The configuration as the files have it now. Nothing changes by it. Raises ConfigError."""
+        return load(self._env)
+
+    def adopt(self, config: Config) -> bool:
+        """Another configuration holds from now on, for what begins now; whether requests go elsewhere by it, or with
+        another key. The ledger stays where it is."""
+        old = self.config
+        if config.database_url != old.database_url:
+            told = "`ledger.url` has changed: the ledger moves once the process is started anew."
+            config = replace(config, database_url=old.database_url, warnings=(*config.warnings, told))
+        self._secrets = tuple(dict.fromkeys((*_keys_of(config), *self._secrets)))
+        self.config = config
+        self.__dict__.pop("key_label", None)
+        if config.base_url != old.base_url:  # a catalogue belongs to its server
+            self.__dict__.pop("models", None)
+        return endpoint(config) != endpoint(old)
 
     @property
     def receiver(self) -> Receiver:
@@ -142,6 +169,18 @@ class House:
     def store(self) -> Store:
         """The ledger; its file is opened at the first row."""
         return open_store(self.config.database_url)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The virtual keys, which stand beside the ledger."""
+        return open_keys(self.config.database_url)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """The answers that the gateway keeps; its file, beside the ledger's, is opened at the first use."""
+        from .io.cache import Cache
+
+        return Cache(cache_path(self.config.database_url, self.config.home), size(self.config.cache_size))
 
     @cached_property
     def models(self) -> Models:
@@ -175,8 +214,9 @@ class House:
         streamed: bool,
         policy: Failover | Policy | None = None,
         can_erase: bool = True,
+        caller: Caller | None = None,
     ) -> Ask:
-        """What a caller's arguments mean. Raises InvalidRequest for what cannot be meant."""
+        """What a caller's arguments mean. Raises InvalidRequest for what cannot be meant. `caller`: whose virtual key asks."""
         if misplaced := _OF_STREAMS & params.keys():
             raise InvalidRequest(f"{min(misplaced)} is for `stream`, which shows an answer while it comes.")
         return Ask(
@@ -185,7 +225,9 @@ class House:
             task=task,
             models=arguments.chain(params.pop("models", None) or model),
             params=params,
-            key=self.key_label,
+            key=self.key_label if caller is None else caller.name,
+            upstream_key="" if caller is None else self.key_label,
+            caller=caller,
             streamed=streamed,
             timeouts=arguments.timeouts(timeout) if isinstance(timeout, Timeouts) else None,
             total_timeout=None if isinstance(timeout, Timeouts) else arguments.seconds(timeout),
@@ -210,9 +252,9 @@ class House:
                 first = pipeline.plan(ask, deck).candidates[0]
             except ByteError:  # the request will raise it
                 return deck
-            needs_key = first.route != "local"
-            if needs_key and _is_due(health.key(ask.key)) and not self.watch.claim_key(ask.key, ask.id):
-                health = health.without_key(ask.key)
+            needs_key, key = first.route != "local", ask.upstream_key or ask.key
+            if needs_key and _is_due(health.key(key)) and not self.watch.claim_key(key, ask.id):
+                health = health.without_key(key)
             elif _is_due(health.model(first.model)) and not self.watch.claim_model(first.model, ask.id):
                 health = health.without_model(first.model)
             else:
@@ -226,7 +268,7 @@ class House:
 
     def known(self, ask: Ask) -> Deck:
         """What is known at this moment. Looks at the local model only where it matters."""
-        config, now = self.config, datetime.now(UTC)
+        config = self.config
         if self.scripted:
             config = replace(config, rules=self.rules)
         has_key = config.api_key is not None or self.scripted
@@ -238,16 +280,28 @@ class House:
                 "Its ", "the local model's ", 1
             )
             has_local = status.ready
-        return Deck(
+        return self._dealt(config, has_key, has_local, reason)
+
+    def _dealt(self, config: Config, has_key: bool, has_local: bool, reason: str) -> Deck:
+        """The deck of this moment, with what was worked out for those before it that were alike."""
+        catalog = None if self.scripted else self.models.current()
+        health = Health() if self.scripted else self.watch.health()
+        last, ways = self._deck, (has_key, has_local, reason)
+        is_alike = last is not None and last.config is config and last.catalog is catalog
+        if last is None or not is_alike or ways != (last.has_key, last.has_local, last.local_reason):
+            last = None
+        self._deck = Deck(
             config=config,
-            catalog=None if self.scripted else self.models.current(),
+            catalog=catalog,
             has_key=has_key,
             has_local=has_local,
             local_reason=reason,
             clean=self.clean,
-            utc_minutes=now.hour * 60 + now.minute,
-            health=Health() if self.scripted else self.watch.health(),
+            utc_minutes=int(time.time()) // 60 % _DAY,
+            health=health,
+            chains={} if last is None else last.chains,
         )
+        return self._deck
 
     def explain(self, ask: Ask) -> Explanation:
         """Who would be asked, what it could cost, and what limits would say. Nothing is sent, taken or written."""
@@ -289,8 +343,8 @@ class House:
         return outlook, standing
 
     def standing(self) -> Standings:
-        """How all limits and budgets stand. Blocks. Raises LedgerError."""
-        return standings(self.store, self.rules)
+        """How all limits and budgets stand, those of virtual keys, too. Blocks. Raises LedgerError."""
+        return standings(self.store, self.rules, () if self.scripted else self.keys.list())
 
     def plan(self, ask: Ask) -> Plan:
         """Who would be asked, in order, and why. Nothing is sent, nothing is composed."""
@@ -326,10 +380,15 @@ class House:
         except MsgspecError as exc:
             raise StreamBroken(TABLE["malformed"].sentence, code="malformed") from exc
 
-    def endpoint(self, route: Route) -> Endpoint:
+    def endpoints(self) -> Endpoints:
+        """Where requests go by the configuration of this moment, also when there is another one."""
+        config = self.config
+        return lambda route: self.endpoint(route, config)
+
+    def endpoint(self, route: Route, config: Config | None = None) -> Endpoint:
         """Where a route's requests go; starts the local model if it is the one."""
         if route == "openrouter":
-            return endpoint(self.config)
+            return endpoint(config or self.config)
         served = self.local.start()
         # Its server closes a stream's connection behind it without having said so: never to be used again.
         headers = (("authorization", f"Bearer {served.api_key}"), ("connection", "close"))
@@ -337,8 +396,9 @@ class House:
 
     def clean(self, text: str) -> str:
         """The text without our key, whatever form it has."""
-        key = self.config.api_key
-        return text if key is None else text.replace(key.reveal(), repr(key))
+        for key in self._secrets:
+            text = text.replace(key.reveal(), repr(key))
+        return text
 
     @contextmanager
     def scripting(self) -> Iterator[None]:
@@ -363,8 +423,14 @@ class House:
         self.watch.close()
         if "store" in self.__dict__:
             self.store.close()
+        if "cache" in self.__dict__:
+            self.cache.close()
         if "local" in self.__dict__:
             self.local.stop()
+
+
+def _keys_of(config: Config) -> tuple[Secret, ...]:
+    return () if config.api_key is None else (config.api_key,)
 
 
 def _check_path(name: str, value: object) -> None:

@@ -18,7 +18,7 @@ from .call.race import Meaning, Runner, race
 from .call.steps import Flow, emit, pause
 from .errors import NOT_ASKED, TABLE, BudgetExceeded, ByteError, NoWayToAnswer, RateLimited, error_from
 from .events import Event, FellBack, Waiting
-from .guard import rules
+from .guard import access, rules
 from .route.choose import choose
 from .run import Deck, Run, Turn, usual
 from .types import Ask, Candidate, Delta, Fault, Plan, Reply
@@ -83,6 +83,7 @@ def _refused(run: Run, fault: Fault, job: Try, candidate: Candidate) -> ByteErro
 
 def plan(ask: Ask, deck: Deck) -> Plan:
     """Route alone: who would be asked, and why. Nothing is sent."""
+    access.admit_request(ask)
     chosen = choose(
         ask,
         deck.config,
@@ -91,8 +92,9 @@ def plan(ask: Ask, deck: Deck) -> Plan:
         has_local=deck.has_local,
         local_reason=deck.local_reason,
         health=deck.health,
+        chains=deck.chains,
     )
-    pays = rules.budgets(deck.config.rules, ask.key, chosen.task)
+    pays = rules.budgets(rules.beside(deck.config.rules, ask.caller), ask.key, chosen.task)
     is_bound = ask.max_cost_units is not None or any(budget.hard for budget in pays)
     return replace(chosen, is_bound=True) if is_bound else chosen
 

@@ -73,7 +73,8 @@ class Purse:
         info = candidate.info
         model = "" if info is None else info.alias_target or info.id
         is_local = candidate.route == "local"
-        return rules.claim(self._config.rules, intent, tokens, model=model, is_local=is_local)
+        said = rules.beside(self._config.rules, self._ask.caller)
+        return rules.claim(said, intent, tokens, model=model, is_local=is_local)
 
     def capped(self, candidate: Candidate, amends: Amends, size: int, units: int) -> Amends | None:
         """The same, asking for as many tokens as so many units pay for; None where that is not ours to change, or is

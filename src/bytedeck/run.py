@@ -9,9 +9,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .call import compact, request, retry
-from .call.attempt import Tried, Try, record_of
+from .call.attempt import Tried, Try
 from .call.patience import patience
 from .call.race import Finish
+from .call.record import record_of
 from .call.request import Amends
 from .call.resume import Story, total
 from .call.voice import FRESH
@@ -21,6 +22,7 @@ from .health import Health
 from .purse import Purse
 from .route import catalog
 from .route.catalog import Catalog
+from .route.choose import Chains
 from .route.fit import holds, too_long
 from .types import Ask, Attempt, Candidate, Fault, Intent, Plan, Reply, Route, Settlement, Usage
 
@@ -50,6 +52,8 @@ class Deck(Struct, frozen=True, kw_only=True):
     """Minutes since midnight, UTC: prices may depend on the hour."""
     health: Health = Health()
     """How models and keys are doing."""
+    chains: Chains = {}
+    """What was worked out before; shared by all decks with the same configuration, catalogue and ways to answer."""
 
 
 def usual(health: Health, candidate: Candidate) -> float:
@@ -156,6 +160,7 @@ class Run:
             key=self.ask.key,
             streamed=self.ask.streamed,
             worst_units=worst,
+            upstream_key=self.ask.upstream_key,
         )
 
     def record(self, tried: Tried, job: Try, candidate: Candidate) -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
+from .callers import Caller
 from .claims import GRANTED, SECOND, Bucket, Budget, Claim, Granted, Rules, State, Verdict
 from .errors import LedgerError
 from .guard import admission, budget, limits, rules
@@ -84,8 +85,10 @@ def judged(store: Store, claim: Claim | None) -> tuple[Verdict, Standings]:
     return decision.verdict, _told(claim.buckets, claim.budgets, found)
 
 
-def standings(store: Store, said: Rules) -> Standings:
-    """How everything that is configured stands. Raises LedgerError where the ledger cannot be read."""
+def standings(store: Store, said: Rules, callers: Iterable[Caller] = ()) -> Standings:
+    """How everything that is configured stands, and what virtual keys have of their own. Raises LedgerError where the
+    ledger cannot be read."""
+    said = rules.with_callers(said, callers)
     if said == _NONE:
         return Standings()
     every = tuple(_buckets(said, _asked_lately(store, said)))

@@ -1,6 +1,6 @@
 """The nouns that travel between the stages: frozen, plain, each defined once.
 
-This file imports nothing of ours but `money` and `events`. Dicts stop at the wire: what comes from
+This file imports nothing of ours but `money`, `events` and `callers`. Dicts stop at the wire: what comes from
 a provider or goes to one keeps its own shape only where passing it on untouched is the
 promise (messages, tools, annotations, reasoning details).
 """
@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
 
+from .callers import Caller
 from .events import Event, Seam
 from .money import spend, to_usd
 
@@ -80,6 +81,10 @@ class Ask(Struct, frozen=True, kw_only=True):
     """Whether the caller is told what happens (waiting, the next model) also where it does not see the answer come."""
     key: str = ""
     """Label of the key that asks (never the key itself)."""
+    upstream_key: str = ""
+    """Label of the key that goes upstream; "": the same."""
+    caller: Caller | None = None
+    """Whose virtual key asks; its name is then `key`."""
     timeouts: Timeouts | None = None
     """Overrides the task's."""
     total_timeout: float | None = None
@@ -95,7 +100,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     answer that nobody can go on with ends in an error."""
 
 
-class Price(Struct, frozen=True, kw_only=True):
+class Price(Struct, frozen=True, kw_only=True, cache_hash=True):
     """USD per token (or per unit) as exact decimals; None where the catalogue has no fixed price."""
 
     prompt: Decimal | None = None
@@ -333,6 +338,8 @@ class Reply(Struct, frozen=True, kw_only=True):
     """Where another attempt went on after the answer had broken off; empty for an answer of one piece."""
     notes: tuple[str, ...] = ()
     """What the caller should know besides: a dead id's successor, a ledger that could not be written."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """What the upstream's headers told of its own response cache, where that was wanted (wire.md 2.3)."""
     first_token: float | None = None
     """Seconds from dispatch of the answering attempt to its first token."""
     seconds: float = 0.0
@@ -382,6 +389,8 @@ class Intent(Struct, frozen=True, kw_only=True):
     streamed: bool
     worst_units: int | None
     """What the attempt can cost at most, in units; None: not bounded by a known price."""
+    upstream_key: str = ""
+    """As in `Ask`."""
 
 
 class Settlement(Struct, frozen=True, kw_only=True):

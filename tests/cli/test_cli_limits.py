@@ -117,7 +117,7 @@ def test_what_runs_is_no_worst_case_of_the_past() -> None:
         store.begin(intent, lambda _: None)
     store.settle(Settlement(attempt="b-1", outcome="abandoned", quality="unknown", cost_units=None))
     (one,) = standings(store, Rules(budgets=(Budget("all", "", "day", 100),))).budgets
-    assert (one.held_units, one.spent_units, limits._unknown(one, store)) == (5, 7, 7)
+    assert (one.held_units, one.spent_units, limits._unknown((one,), store)) == (5, 7, [7])
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from bytedeck import AsyncHub
-from bytedeck.gateway import protocol
 from bytedeck.gateway.app import App, Settings
+from bytedeck.gateway.server import protocol
 from bytedeck.simulator import Simulator
 from gateways import Gateway, dial, post, read_until
 

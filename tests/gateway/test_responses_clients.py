@@ -26,6 +26,8 @@ WEATHER = {
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
 TOOLS: Any = [WEATHER]
+OPENAIS = frozenset({"type", "id", "summary", "content", "encrypted_content"})
+"""Fields that OpenAI's own reasoning has."""
 
 
 class Number(BaseModel):
@@ -97,6 +99,8 @@ def plain(items: list[Any]) -> list[Any]:
     found: list[dict[str, Any]] = []
     for item in items:
         told = item.model_dump(exclude={"id", "call_id"}, exclude_none=True)
+        if "signature" in told:  # it stands there once more, for clients that know no signature
+            told.pop("encrypted_content", None)
         is_secret = told["type"] == "reasoning" and not (told["summary"] or told.get("content"))
         if is_secret and found and found[-1]["type"] == "reasoning":
             found[-1]["encrypted_content"] = told["encrypted_content"]
@@ -149,6 +153,25 @@ def test_a_round_of_tools(gpt: OpenAI, sim: Simulator, model: str, stream: bool)
     assert [entry.status for entry in sim.journal(path="/api/v1/chat/completions")] == [200, 200]
 
 
+@pytest.mark.parametrize("model", [CLAUDE, GPT, GEMINI])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_round_with_openais_fields_only(gpt: OpenAI, sim: Simulator, model: str, stream: bool) -> None:
+    """Codex sends back what OpenAI has a place for, and no more: the proof of a thought has to be in there."""
+    asked: dict[str, Any] = {"tools": TOOLS, "reasoning": {"effort": "low"}, "model": model}
+    given = "hi [[sim: tools=1 reasoning=5]]"
+    first = streamed(gpt, given, **asked)[-1].response if stream else ask(gpt, given, **asked)
+    kept = [
+        {key: value for key, value in item.to_dict().items() if key in OPENAIS or item.type != "reasoning"}
+        for item in first.output
+    ]
+    result = {"type": "function_call_output", "call_id": first.output[-1].call_id, "output": "sunny"}
+    assert ask(gpt, [{"role": "user", "content": "hi"}, *kept, result], **asked).output_text
+    asked_for, last = sim.journal(path="/api/v1/chat/completions")
+    assert (asked_for.status, last.status) == (200, 200)
+    told = json.loads(last.body)["messages"][1]["reasoning_details"][0]
+    assert model != CLAUDE or (bool(told["signature"]) and told["format"] == "anthropic-claude-v1")
+
+
 def test_structured_answers(gpt: OpenAI) -> None:
     """Whole and streamed, parsed by the client's own helper."""
     assert isinstance(gpt.responses.parse(model=MODEL, input="hi", text_format=Number).output_parsed, Number)
@@ -172,6 +195,20 @@ def test_a_custom_tool(gpt: OpenAI) -> None:
     assert (call.type, call.name, bool(call.input)) == ("custom_tool_call", "apply_patch", True)
     result = {"type": "custom_tool_call_output", "call_id": call.call_id, "output": "done"}
     assert ask(gpt, [{"role": "user", "content": "hi"}, call, result], tools=tools).output_text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_namespace(gpt: OpenAI, sim: Simulator, stream: bool) -> None:
+    """Its tools' calls name it, and go back as they came."""
+    tools: Any = [{"type": "namespace", "name": "sky", "description": "The sky.", "tools": TOOLS}]
+    asked: dict[str, Any] = {"tools": tools, "tool_choice": "required"}
+    first = streamed(gpt, **asked)[-1].response if stream else ask(gpt, **asked)
+    call = first.output[-1]
+    assert (call.type, call.namespace, call.name) == ("function_call", "sky", "get_weather")
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+    assert ask(gpt, [{"role": "user", "content": "hi"}, call, result], tools=tools).output_text
+    *_, last = sim.journal(path="/api/v1/chat/completions")
+    assert json.loads(last.body)["messages"][1]["tool_calls"][0]["function"]["name"] == "sky__get_weather"
 
 
 def test_a_break_is_gone_on_with(gpt: OpenAI) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bytedeck.errors import InvalidRequest
 from bytedeck.gateway.call import Call
-from bytedeck.gateway.responses.tools import custom_names
+from bytedeck.gateway.responses.names import joined, names
 from bytedeck.simulator.checks.spoken import responses as judge
 from bytedeck.types import Reply
 from responses_world import IDENTITY, SKIN
@@ -226,7 +226,47 @@ def test_custom_tools_are_functions_of_one_text() -> None:
     assert first["description"] == "d\n\nThe input follows this lark grammar:\nstart: X"
     assert second["parameters"]["required"] == ["input"]
     assert "description" not in second
-    assert custom_names(call.echo) == {"p", "q"}
+    assert {name for name, told in names(call.echo).items() if told.is_custom} == {"p", "q"}
+
+
+CRM = {
+    "type": "namespace",
+    "name": "crm",
+    "description": "Our customers.",
+    "tools": [
+        {"type": "function", "name": "find", "description": "Finds one.", "parameters": {"type": "object"}},
+        {"type": "custom", "name": "note"},
+    ],
+}
+
+
+def test_a_namespaces_tools_are_functions_of_both_names() -> None:
+    """In the tools, the choice and what was called before; the answer knows whose each was."""
+    before = {"type": "function_call", "call_id": "c", "name": "find", "namespace": "crm", "arguments": "{}"}
+    call = read(
+        input=[before],
+        tools=[CRM, {"type": "function", "name": "find"}],
+        tool_choice={"type": "allowed_tools", "mode": "auto", "tools": [before | {"type": "function"}]},
+    )
+    [find] = [tool["function"] for tool in call.params["tools"]]
+    assert (find["name"], find["description"]) == ("crm__find", "Our customers.\n\nFinds one.")
+    assert call.messages[0]["tool_calls"][0]["function"]["name"] == "crm__find"
+    assert names(call.echo) == {
+        "crm__find": ("find", "crm", False),
+        "crm__note": ("note", "crm", True),
+    }
+    assert len({joined("n" * 60, "a" * 9), joined("n" * 60, "a" * 8 + "b"), joined("n" * 60, "c")}) == 3
+    assert len(joined("n" * 60, "a" * 9)) == 64
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"name": 5}, {"tools": None}, {"tools": [{"type": "web_search"}]}, {"tools": [5]}, {"description": 5}],
+)
+def test_a_namespace_that_is_none(wrong: dict[str, Any]) -> None:
+    """Refused, with the field that is wrong."""
+    with pytest.raises(InvalidRequest, match=r"tools\[0\]\."):
+        read(tools=[CRM | wrong])
 
 
 def test_models_and_stream() -> None:

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from bytedeck import Hub
+from bytedeck import AsyncHub, Hub
+from bytedeck.callers import Caller
 from bytedeck.cli import serve as cli_serve
 from bytedeck.cli.main import cli
-from bytedeck.gateway.serve import CannotListen, bind, check_host, new_loop, url_of
+from bytedeck.gateway.server.serve import CannotListen, bind, check_host, new_loop, url_of
 from bytedeck.simulator import Simulator
 from gateways import dial, post, read_until
 
@@ -42,7 +43,7 @@ class Served:
     """`byte serve` with these arguments."""
 
     def __init__(self, *arguments: str) -> None:
-        line = [*BYTE, "serve", "--port", "0", *arguments]
+        line = [*BYTE, "serve", "--port", "0", "--log", "off", *arguments]
         self.process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert self.process.stdout is not None
         self.first = self.process.stdout.readline()
@@ -137,7 +138,7 @@ def test_it_starts_without_a_key(serving: Any, monkeypatch: pytest.MonkeyPatch) 
 def test_it_says_how_to_point_a_client_at_it(sim: Simulator) -> None:
     """For a person: the address and lines to copy."""
     served = subprocess.Popen(
-        [*BYTE, "serve", "--port", "0"],
+        [*BYTE, "serve", "--port", "0", "--log", "text"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert served.stderr is not None
@@ -153,10 +154,22 @@ def test_it_says_how_to_point_a_client_at_it(sim: Simulator) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
 def test_it_listens_here_alone(host: str) -> None:
     """Without keys nobody else may reach it."""
-    with pytest.raises(CannotListen, match="this machine alone"):
-        check_host(host)
+    with pytest.raises(CannotListen, match="this machine alone") as caught:
+        check_host(host, AsyncHub().house.keys)
+    assert "byte keys create" in caught.value.hint[0]
     done = CliRunner().invoke(cli, ["serve", "--host", host, "--port", "0"])
     assert done.exit_code == 5
+
+
+def test_with_a_key_it_listens_anywhere() -> None:
+    """A key tells who calls; that it was revoked is still no reason to let anybody in."""
+    keys = AsyncHub().house.keys
+    assert not check_host("127.0.0.1", keys)
+    keys.create(Caller(name="ada"))
+    assert check_host("0.0.0.0", keys)
+    assert check_host("127.0.0.1", keys)  # also where the ledger is lost later
+    keys.revoke("ada")
+    assert check_host("0.0.0.0", keys)
 
 
 def test_a_port_in_use() -> None:

@@ -197,7 +197,7 @@ def test_the_request() -> None:
     """A line each, the length of the body, and none for what has no body."""
     assert (
         head("POST", "/x", "h:1", 3, [("A", "b")])
-        == b"POST /x HTTP/1.1\r\nhost: h:1\r\ncontent-length: 3\r\nA: b\r\n\r\n"
+        == b"POST /x HTTP/1.1\r\nhost: h:1\r\nA: b\r\ncontent-length: 3\r\n\r\n"
     )
     assert b"length" not in head("GET", "/x", "h", 0, [])
     assert b"content-length: 0" in head("POST", "/x", "h", 0, [])

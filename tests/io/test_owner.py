@@ -76,6 +76,7 @@ def sink(store: SqliteStore) -> SqliteFile:
         (f"{PID}-1-{BOOT}-{this_owner().split('-')[3]}", 0, 0, True),  # and that it does not
         (f"{PID}-{TOKEN}-00000000-00000000", 0, 0, True),
     ],
+    ids=itertools.count(),  # the owners' own names are others in each process
 )
 def test_who_is_gone(who: str, age: int, silent: int | None, gone: bool) -> None:
     """What can be looked at is; else the signs of life count, and where there never was one, a day."""

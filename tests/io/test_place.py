@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from bytedeck.io.place import Place, place_of
 from bytedeck.io.wire import Endpoint, WireError
@@ -59,6 +60,24 @@ def test_a_request() -> None:
         endpoint, Request(route="openrouter", path="/x", body=b"{}", headers=(("x-title", "t"),))
     )
     head, _, body = sent.partition(b"\r\n\r\n")
-    assert head.startswith(b"POST /api/x HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n")
-    assert {b"authorization: Bearer k", b"x-title: t"} <= set(head.split(b"\r\n"))
+    assert head.startswith(b"POST /api/x HTTP/1.1\r\nhost: h\r\n")
+    assert {b"authorization: Bearer k", b"x-title: t", b"content-length: 2"} <= set(head.split(b"\r\n"))
     assert body == b"{}"
+
+
+def test_requests_that_begin_alike() -> None:
+    """What requests share is made once, and nothing else is taken for shared; nor is all of it kept."""
+    endpoint = Endpoint("http://h/api", (("authorization", "Bearer k"),))
+    asked = Request(route="openrouter", path="/x", body=b"{}", headers=(("x-title", "t"),))
+    others = [
+        replace(asked, body=b"[1, 2]"), replace(asked, body=b""), replace(asked, path="/y"),
+        replace(asked, headers=(("x-title", "u"),)), replace(asked, body=b"", method="GET"),
+    ]  # fmt: skip
+    place = place_of(endpoint)
+    for request in (asked, *others, *others, asked):
+        assert place.ask(endpoint, request) == place_of(endpoint).ask(endpoint, request)
+    other_key = Endpoint("http://h/api", (("authorization", "Bearer l"),))
+    assert b"Bearer l" in place.ask(other_key, asked)
+    for number in range(200):
+        place.ask(endpoint, replace(asked, headers=(("x-title", str(number)),)))
+    assert len(place.starts) == 64

@@ -16,7 +16,7 @@ from bytedeck.io.memory import MemoryStore
 from bytedeck.io.sqlite import SqliteStore
 from bytedeck.io.store import Cursor, Store
 from bytedeck.io.stores import open_store
-from bytedeck.ledger.entry import Reconciliation, instant
+from bytedeck.ledger.entry import Reconciliation, Wanted, instant
 from bytedeck.types import Usage
 from marks import GRANTED, REQUEST, begin, intent, settlement, unknown
 
@@ -222,6 +222,34 @@ def test_rows_newest_first(store: Store, clock: Clock):
     assert [row.number for row in store.rows(limit=1)] == [3]
     assert [row.number for row in store.rows(since=START + timedelta(minutes=30))] == [3, 2]
     assert store.rows(limit=0) == store.rows(limit=-1) == []
+
+
+WANTED = {
+    "all": (Wanted(), [4, 3, 2, 1]),
+    "a key": (Wanted(key="ada"), [4, 2]),
+    "a task": (Wanted(task="general"), [3]),
+    "a model": (Wanted(model="m/one"), [4, 2, 1]),
+    "an outcome": (Wanted(outcome="answered"), [2, 1]),
+    "what runs": (Wanted(key="ada", model="m/one", before=f"{REQUEST}-4"), [2]),
+    "a page": (Wanted(before=f"{REQUEST}-3"), [2, 1]),
+    "before the first": (Wanted(before=f"{REQUEST}-1"), []),
+    "before what never was": (Wanted(before="nothing"), []),
+    "odd words": (Wanted(key="a' or 1=1 --"), []),
+}
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_rows_that_are_wanted(store: Store, name: str):
+    """By key, task, model and outcome together, and page by page."""
+    begin(store, intent(1))
+    begin(store, intent(2, key="ada"))
+    begin(store, intent(3, task="general", model="m/two"))
+    begin(store, intent(4, key="ada"))
+    for number in (1, 2):
+        store.settle(settlement(number))
+    wanted, numbers = WANTED[name]
+    assert [row.number for row in store.rows(wanted=wanted)] == numbers
+    assert [row.number for row in store.rows(1, wanted=wanted)] == numbers[:1]
 
 
 def test_verify_counts(store: Store, clock: Clock):
@@ -529,3 +557,17 @@ def test_an_estimate_is_asked_for(store: Store):
     assert store.awaiting() == []
     found = [(row.number, row.cost_units, row.quality, row.state) for row in store.rows()]
     assert found == [(2, 5, "estimated", "settled"), (1, 7, "reconciled", "settled")]
+
+
+def test_the_key_that_went_upstream(store: Store, clock: Clock):
+    """The row tells both; who asks for a cost later, or after the models' health, is told that one."""
+    begin(store, intent(1, key="alice", upstream_key="…home"))
+    begin(store, intent(2, key="…home"))
+    for number in (1, 2):
+        store.settle(unknown(number))
+    store.flush()
+    assert [(row.key, row.upstream_key) for row in store.rows()] == [("…home", ""), ("alice", "…home")]
+    assert [(row.key, row.upstream_key) for row in store.export()] == [("alice", "…home"), ("…home", "")]
+    assert [one.key for one in store.awaiting()] == ["…home"] * 2
+    assert {one.key for one in store.recent(instant(START) - 1, Cursor()).seen} == {"…home"}
+    assert {line.label for line in store.usage("key").lines} == {"alice", "…home"}

@@ -317,6 +317,7 @@ def test_a_shipped_migration_is_what_it_was():
         "0004_limits",
         "0005_owner",
         "0006_estimates",
+        "0007_callers",
     ]
     assert APPLICATION_ID == 0x42797465
 
@@ -490,6 +491,8 @@ def test_every_statement_is_used_and_every_file_loads():
         *("clock", "ahead", "clock_of", "bucket", "fill", "hold", "release", "stale_holds"),
         *("account", "open_account", "forget_accounts", "account_rows", "accounts"),
         *("beat", "beats", "forget_beats", "is_lost"),
+        *("callers_version", "callers", "caller", "put_caller", "change_caller", "forget_caller"),
+        *("secrets", "put_secret", "replace_secret", "forget_secrets", "forget_old_secrets"),
     }
     assert all(text and "-- name" not in text for text in sql.statements("sqlite").values())
     assert sqlite_file.BUSY_TIMEOUT == 5.0

@@ -315,14 +315,14 @@ OWNERS = [
 ]
 
 
-@pytest.mark.parametrize(("who", "expected"), OWNERS)
+@pytest.mark.parametrize(("who", "expected"), OWNERS, ids=range(len(OWNERS)))  # their names differ by process
 def test_standing(who: str, expected: str):
     """The number, the start and the place together are one process."""
     assert standing(who) == expected
     assert lives(who) == (expected != "dead")
 
 
-@pytest.mark.parametrize(("who", "expected"), OWNERS)
+@pytest.mark.parametrize(("who", "expected"), OWNERS, ids=range(len(OWNERS)))  # their names differ by process
 def test_whose_attempts_are_swept(store: SqliteStore, path: Path, who: str, expected: str):
     """The dead ones' at once; what cannot be looked at after a long lease; the living ones' never."""
     begin(store, intent())

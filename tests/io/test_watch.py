@@ -341,7 +341,8 @@ def test_two_decks_before_either_is_sent(upstream: Upstream, clock: Clock):
 
 
 def test_two_requests_that_saw_the_same(upstream: Upstream, clock: Clock):
-    """Both saw a half-open model, and a half-open key: one may try, the other goes on, or fails at once."""
+    """Both saw a half-open model, and a half-open key: one may try, the other goes on, or fails at once; whatever
+    virtual keys they come with."""
     with Hub(api_key=CANARY, base_url=upstream.url) as hub:
         half_opened(hub, upstream, clock)
         for number in (4, 5, 6):
@@ -349,7 +350,13 @@ def test_two_requests_that_saw_the_same(upstream: Upstream, clock: Clock):
             hub.house.watch.settle(unknown(number, outcome="authentication"))
         clock.pass_(6)
         asks = [
-            Ask(id=name, messages=({"role": "user", "content": "hi"},), models=(MODEL, OTHER), key=key)
+            Ask(
+                id=name,
+                messages=({"role": "user", "content": "hi"},),
+                models=(MODEL, OTHER),
+                key=f"{name}s" if key else "",
+                upstream_key=key,
+            )
             for name, key in (("one", ""), ("two", ""), ("three", "k"), ("four", "k"))
         ]
         decks = [hub.house.known(ask) for ask in asks]

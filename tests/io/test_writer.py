@@ -328,3 +328,20 @@ def test_who_was_never_begun_loses_nothing(tmp_path: Path) -> None:
     store.settle(settlement(1, cost_units=0, cost_text=""))
     store.close()
     assert store.lost == []
+
+
+def test_who_waits_ends_the_linger(monkeypatch: pytest.MonkeyPatch, store: SqliteStore, path: Path) -> None:
+    """However long the thread would wait for company: a flush is done at once."""
+    monkeypatch.setattr("bytedeck.io.writer._LINGER", 3600.0)
+    begin(store, intent())
+    store.settle(settlement())
+    store.flush()
+    assert count(path) == 1
+
+
+def test_rows_that_nobody_takes_along(store: SqliteStore, path: Path) -> None:
+    """Where others write along all the time the thread keeps away, but not for good."""
+    begin(store, intent())
+    store._writer._emptied = float("inf")
+    store.settle(settlement())
+    assert soon(lambda: count(path) == 1)

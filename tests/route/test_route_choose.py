@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from bytedeck import config, errors, models
+from bytedeck.callers import Caller
 from bytedeck.route.catalog import Catalog, parse
-from bytedeck.route.choose import choose
+from bytedeck.route.choose import Chains, choose
 from bytedeck.route.fit import too_long
 from bytedeck.route.resolve import display_name, takes_prefill
 from bytedeck.types import Ask, Candidate, Message, Model, Plan, Policy, Timeouts
@@ -46,7 +47,13 @@ def plan(
 ) -> Plan:
     said = messages or ({"role": "user", "content": text},)
     request = Ask(id="0", messages=said, task=task, models=named, **ask)
-    return choose(request, using, catalog, has_key=key, has_local=local, local_reason=reason)
+    chains: Chains = {}
+    found, again, *_ = (
+        choose(request, using, catalog, has_key=key, has_local=local, local_reason=reason, chains=chains)
+        for _ in range(2)
+    )
+    assert again == found, "what was worked out before is what would be worked out now"
+    return found
 
 
 def ids(found: Plan) -> list[str]:
@@ -607,3 +614,52 @@ def test_prefill_facts(id_: str, takes: bool | None) -> None:
     catalog = listed("~some/alias-latest", alias_target={"slug": "anthropic/claude-sonnet-5", "name": "x"})
     assert takes_prefill(id_, CONFIG, catalog) is takes
     assert takes_prefill("anthropic/claude-sonnet-5", CONFIG, None) is False
+
+
+@pytest.mark.parametrize(
+    ("task", "named", "is_kept"),
+    [
+        ("coding", (), True),
+        ("", ("openai/gpt-4o",), True),
+        ("", (), True),
+        ("auto", (), False),
+        (" Auto ", (), False),
+        ("", ("byte/auto",), False),
+        ("", ("openai/gpt-4o", "byte/AUTO"), False),
+    ],
+)
+def test_what_is_worked_out_once(task: str, named: tuple[str, ...], is_kept: bool) -> None:
+    """What names come to is kept for the next request; where its words decide, it is not."""
+    chains: Chains = {}
+    texts = (
+        "Fix this bug in my Python code: def f(): return 1/0",
+        "Translate this into French: good morning",
+    )
+    for text in texts:
+        ask = Ask(id="0", messages=({"role": "user", "content": text},), task=task, models=named)
+        kept = choose(ask, CONFIG, None, has_key=True, has_local=True, chains=chains)
+        assert kept == choose(ask, CONFIG, None, has_key=True, has_local=True)
+    assert bool(chains) is is_kept
+
+
+def test_what_is_worked_out_is_bounded() -> None:
+    """However many names are asked for, only some of them are kept."""
+    chains: Chains = {}
+    for number in range(400):
+        ask = Ask(id="0", messages=({"role": "user", "content": "hi"},), models=(f"a/{number}",))
+        choose(ask, CONFIG, None, has_key=True, has_local=True, chains=chains)
+    assert len(chains) == 256
+
+
+def test_a_key_is_asked_for_its_rights_each_time() -> None:
+    """What one key may use opens nothing to another one that names the same."""
+    chains: Chains = {}
+    said: tuple[Message, ...] = ({"role": "user", "content": "hi"},)
+    for name, tasks, is_let_in in (("a", (), True), ("b", ("general",), False), ("a", (), True)):
+        caller = Caller(name=name, tasks=tasks)
+        ask = Ask(id="0", messages=said, task="coding", caller=caller)
+        if is_let_in:
+            assert choose(ask, CONFIG, None, has_key=True, has_local=False, chains=chains).candidates
+        else:
+            with pytest.raises(errors.PermissionRefused):
+                choose(ask, CONFIG, None, has_key=True, has_local=False, chains=chains)

@@ -295,7 +295,7 @@ def test_directives_that_come_to_nothing_are_told(openrouter: Simulator, stream:
     """The answer is as usual; a header says why, and the journal."""
     for prompt, told in (
         ("[[sim: words=3]]", None),
-        ("[[sim: word=3]]", "word is no key: they are say, words, tokens, reasoning, tools, finish, refusal"),
+        ("[[sim: word=3]]", "word is no key: they are say, words, tokens, reasoning, tools, arguments, finish, refusal"),
         ("[[sim: words=many finish=tired]]", "words is 'many', and has to be a whole number; "
          "finish is 'tired', and has to be stop, length, tool_calls, content_filter or error"),
         ("[[sim: words=3, please]]", "words is '3,', and has to be a whole number; 'please' is no key=value"),
@@ -306,6 +306,17 @@ def test_directives_that_come_to_nothing_are_told(openrouter: Simulator, stream:
         came = chat(openrouter, stream=stream, messages=[{"role": "user", "content": prompt}])
         assert (came.status, came.headers.get("x-sim-note")) == (200, told), prompt
         assert "; ".join(openrouter.journal()[-1].notes) == (told or ""), prompt
+
+
+def test_a_call_with_the_arguments_that_were_ordered(openrouter: Simulator) -> None:
+    """To the last sign, whether they fit the schema or are JSON at all."""
+    tools = [{"type": "function", "function": {"name": "get_time", "parameters": {"type": "object"}}}]
+    for ordered in ('{"a": [1, "ö"]}', '{"a": '):
+        quoted = ordered.replace('"', '\\"')
+        messages = [{"role": "user", "content": f'[[sim: tools=get_time arguments="{quoted}"]]'}]
+        came = chat(openrouter, messages=messages, tools=tools)
+        [call] = came.json["choices"][0]["message"]["tool_calls"]
+        assert call["function"]["arguments"] == ordered
 
 
 def test_tools_that_were_not_offered_are_told(openrouter: Simulator) -> None:

@@ -8,6 +8,7 @@ ours, there is exactly one Settle for each Begin that was not refused.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,8 +17,8 @@ from ..claims import Claim
 from ..codec import faults
 from ..codec.chunks import Reader
 from ..errors import ByteError, LedgerError, error_from
-from ..money import spend
 from ..types import Attempt, Delta, Fault, Intent, Quality, Reply, Request, Settlement, Timeouts, Usage
+from .record import spent
 from .steps import (
     Abandoned,
     Began,
@@ -47,6 +48,9 @@ TAIL_TIMEOUT = 5.0
 REASONING_PATIENCE = 4.0
 # An error body is a few hundred bytes; an edge's HTML page some ten thousand.
 MAX_ERROR_BODY = 1 << 20
+_CACHE = "x-openrouter-cache-"
+_CACHE_STATUS = "x-openrouter-cache-status"
+"""There only where the upstream's own response cache was asked for."""
 # An answer that came without streaming, images as data URLs included.
 MAX_BODY = 64 << 20
 
@@ -95,7 +99,7 @@ class Tried(Struct, frozen=True, kw_only=True):
     """Whether a limit or a budget kept it back: nothing was sent, and there is no row of it."""
 
 
-class _Tally:
+class Tally:
     """What is known of a running attempt; it lives as long as the generator."""
 
     def __init__(self, deadline: float) -> None:
@@ -109,21 +113,29 @@ class _Tally:
         self.generation = ""
         self.shown = False
         self.notes: tuple[str, ...] = ()
+        self.headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def seconds(self) -> float:
         return 0.0 if self.started is None else self.at - self.started
 
 
-def attempt(job: Try, at: float, deadline: float) -> Flow[Tried]:
-    """Ask one model once. Raises LedgerError where the ledger is required and cannot be written."""
-    tally = _Tally(deadline)
+Exchange: TypeAlias = Callable[[Try, Tally], Flow[Fault | None]]
+"""Sends the request and reads the answer. None: it is whole."""
+
+
+def attempt(job: Try, at: float, deadline: float, exchange: Exchange | None = None) -> Flow[Tried]:
+    """Ask one model once. Raises LedgerError where the ledger is required and cannot be written.
+
+    `exchange`: what sends the request and reads its answer, where it is no chat.
+    """
+    tally = Tally(deadline)
     try:
         tally.at = yield from begin(job.leg, job.intent, job.claim)
         refused = yield from _admitted(job, tally)
         if refused is not None:  # nothing was written: nothing to settle
             return replace(_tried(job, tally, refused, Reply()), is_refused=True)
-        fault = yield from _exchange(job, tally)
+        fault = yield from (exchange or _exchange)(job, tally)
         if job.voice is not None and not job.held:
             fault = yield from _last_words(job, tally, job.voice, fault)
     except GeneratorExit:
@@ -135,6 +147,8 @@ def attempt(job: Try, at: float, deadline: float) -> Flow[Tried]:
     if fault is not None:
         fault = _told(job, fault)
     reply = tally.reader.reply()
+    if tally.headers:
+        reply = replace(reply, headers=tally.headers)
     entry = _settlement(job, tally, fault, reply)
     tally.at = yield from settle(job.leg, entry, fault is None)
     return _tried(job, tally, fault, reply, entry)
@@ -149,7 +163,7 @@ def _ending(exc: BaseException) -> str:
     return "internal" if isinstance(exc, Exception) else Abandoned.outcome
 
 
-def _admitted(job: Try, tally: _Tally) -> Flow[Fault | None]:
+def _admitted(job: Try, tally: Tally) -> Flow[Fault | None]:
     """The store's verdict on the Begin: None to go on, a Fault where a limit refused."""
     outcome = yield from wait(job.leg, min(tally.at + BEGIN_TIMEOUT, tally.deadline))
     match outcome:
@@ -181,19 +195,23 @@ def _admitted(job: Try, tally: _Tally) -> Flow[Fault | None]:
     return None
 
 
-def _exchange(job: Try, tally: _Tally) -> Flow[Fault | None]:
+def _exchange(job: Try, tally: Tally) -> Flow[Fault | None]:
     """Send the request and read the answer. None: it is whole, or cut by `length`."""
     tally.started = tally.at = yield from start(job.leg, job.request)
     headers_due = tally.at + job.timeouts.headers
     outcome = yield from wait(job.leg, min(headers_due, tally.deadline))
     if not isinstance(outcome, Opened):
-        return _unopened(outcome, tally)
+        return unopened(outcome, tally)
     tally.at = outcome.at
     tally.status = outcome.status
     tally.reader.now_epoch = outcome.wall
     tally.generation = outcome.headers.get("x-generation-id", "")
     if tally.generation:
         yield from mark(job.leg, job.intent.attempt, tally.generation)
+    if _CACHE_STATUS in outcome.headers:
+        tally.headers = tuple(one for one in outcome.headers.items() if one[0].startswith(_CACHE))
+        if job.voice is not None:
+            job.voice.started_with(tally.headers)
     if outcome.status != 200:
         return (yield from _refusal(job, tally, outcome))
     kind = outcome.headers.get("content-type", "")
@@ -204,7 +222,7 @@ def _exchange(job: Try, tally: _Tally) -> Flow[Fault | None]:
     return (yield from _stream(job, tally))
 
 
-def _unopened(outcome: Outcome, tally: _Tally) -> Fault:
+def unopened(outcome: Outcome, tally: Tally) -> Fault:
     match outcome:
         case Broken(at=at, phase="connect", why=why):
             tally.at = at
@@ -218,24 +236,24 @@ def _unopened(outcome: Outcome, tally: _Tally) -> Fault:
     return Fault(code="connection_lost")
 
 
-def _refusal(job: Try, tally: _Tally, opened: Opened) -> Flow[Fault]:
+def _refusal(job: Try, tally: Tally, opened: Opened) -> Flow[Fault]:
     """An error status: read what the upstream has to say, as far as it comes."""
-    body, _ = yield from _collect(job, tally, MAX_ERROR_BODY)
+    body, _ = yield from collect(job, tally, MAX_ERROR_BODY)
     return faults.from_response(opened.status, opened.headers, body, opened.wall)
 
 
-def _body(job: Try, tally: _Tally) -> Flow[Fault | None]:
+def _body(job: Try, tally: Tally) -> Flow[Fault | None]:
     """A whole JSON answer to a request that could not be, or was not, streamed."""
-    body, end = yield from _collect(job, tally, MAX_BODY)
+    body, end = yield from collect(job, tally, MAX_BODY)
     if not isinstance(end, Ended):
-        return _cut(end, tally)
+        return cut(end, tally)
     deltas = tally.reader.body(body)
     if deltas:
         yield from _show(job, tally, deltas)
     return tally.reader.verdict()
 
 
-def _collect(job: Try, tally: _Tally, limit: int) -> Flow[tuple[bytes, Outcome]]:
+def collect(job: Try, tally: Tally, limit: int) -> Flow[tuple[bytes, Outcome]]:
     """The body until its end, its limit or the headers' patience once more."""
     pieces: list[bytes] = []
     size = 0
@@ -255,7 +273,7 @@ def _collect(job: Try, tally: _Tally, limit: int) -> Flow[tuple[bytes, Outcome]]
             )
 
 
-def _stream(job: Try, tally: _Tally) -> Flow[Fault | None]:
+def _stream(job: Try, tally: Tally) -> Flow[Fault | None]:
     """Events until [DONE], the end, a fault or a deadline."""
     reader = tally.reader
     due = tally.at + job.timeouts.first_event
@@ -265,7 +283,7 @@ def _stream(job: Try, tally: _Tally) -> Flow[Fault | None]:
         if isinstance(outcome, Ended):
             return (yield from _end(job, tally))
         if not isinstance(outcome, Data):
-            return reader.verdict() if reader.finished else _cut(outcome, tally)
+            return reader.verdict() if reader.finished else cut(outcome, tally)
         events = reader.events
         deltas = reader.feed(outcome.data)
         paused = (yield from _show(job, tally, deltas)) if deltas else 0.0
@@ -278,7 +296,7 @@ def _stream(job: Try, tally: _Tally) -> Flow[Fault | None]:
             return (yield from _end(job, tally))
 
 
-def _show(job: Try, tally: _Tally, deltas: list[Delta]) -> Flow[float]:
+def _show(job: Try, tally: Tally, deltas: list[Delta]) -> Flow[float]:
     """Hand over to the caller; the answer is how long that took, which no deadline counts."""
     if tally.first_token is None and tally.reader.tokens and tally.started is not None:
         tally.first_token = tally.at - tally.started
@@ -291,7 +309,7 @@ def _show(job: Try, tally: _Tally, deltas: list[Delta]) -> Flow[float]:
     return (yield from _hand_over(tally, deltas)) if deltas else 0.0
 
 
-def _hand_over(tally: _Tally, deltas: list[Delta]) -> Flow[float]:
+def _hand_over(tally: Tally, deltas: list[Delta]) -> Flow[float]:
     tally.shown = True  # even by what nobody can read: it is out, and told that the answer has begun
     back = yield from emit(deltas)
     paused = max(0.0, back - tally.at)
@@ -300,7 +318,7 @@ def _hand_over(tally: _Tally, deltas: list[Delta]) -> Flow[float]:
     return paused
 
 
-def _last_words(job: Try, tally: _Tally, voice: Voice, fault: Fault | None) -> Flow[Fault | None]:
+def _last_words(job: Try, tally: Tally, voice: Voice, fault: Fault | None) -> Flow[Fault | None]:
     """The end of what the caller hears: what was held back is shown, if the answer is whole and fits."""
     if fault is not None and fault.code == "empty_answer" and tally.reader.finished:
         fault = _without_words(voice, fault)
@@ -317,7 +335,7 @@ def _without_words(voice: Voice, fault: Fault) -> Fault | None:
     return fault
 
 
-def _idle(job: Try, tally: _Tally) -> float:
+def _idle(job: Try, tally: Tally) -> float:
     """How long the next data event may take."""
     if tally.reader.finished:
         return min(TAIL_TIMEOUT, job.timeouts.idle)
@@ -326,7 +344,7 @@ def _idle(job: Try, tally: _Tally) -> float:
     return job.timeouts.idle * (1.0 if tally.spoken else REASONING_PATIENCE)
 
 
-def _end(job: Try, tally: _Tally) -> Flow[Fault | None]:
+def _end(job: Try, tally: Tally) -> Flow[Fault | None]:
     """A clean end: the verdict, and what stood in a last event without its blank line."""
     fault = tally.reader.end()
     if tally.reader.leftover:
@@ -334,7 +352,7 @@ def _end(job: Try, tally: _Tally) -> Flow[Fault | None]:
     return fault
 
 
-def _cut(outcome: Outcome, tally: _Tally) -> Fault:
+def cut(outcome: Outcome, tally: Tally) -> Fault:
     match outcome:
         case Broken(why=why):
             return Fault(code="truncated", message=why)
@@ -349,7 +367,7 @@ def _told(job: Try, fault: Fault) -> Fault:
     return replace(fault, code=code, message=job.clean(fault.message))
 
 
-def _settlement(job: Try, tally: _Tally, fault: Fault | None, reply: Reply) -> Settlement:
+def _settlement(job: Try, tally: Tally, fault: Fault | None, reply: Reply) -> Settlement:
     cost, quality = _cost(job, tally, fault)
     return Settlement(
         attempt=job.intent.attempt,
@@ -368,7 +386,7 @@ def _settlement(job: Try, tally: _Tally, fault: Fault | None, reply: Reply) -> S
     )
 
 
-def _cost(job: Try, tally: _Tally, fault: Fault | None) -> tuple[int | None, Quality]:
+def _cost(job: Try, tally: Tally, fault: Fault | None) -> tuple[int | None, Quality]:
     """What the attempt cost, and how we know (promise P4)."""
     usage = tally.reader.usage
     if job.is_local:
@@ -386,32 +404,13 @@ def _cost(job: Try, tally: _Tally, fault: Fault | None) -> tuple[int | None, Qua
     return None, "unknown"
 
 
-def record_of(intent: Intent, settlement: Settlement) -> Attempt:
-    """What a caller may read of an attempt of which only the rows are left."""
-    return Attempt(
-        model=intent.model,
-        outcome=settlement.outcome,
-        cost_units=_spend(settlement.cost_units, settlement.usage),
-        quality=settlement.quality,
-        generation_id=settlement.generation_id,
-        first_token=settlement.first_token,
-        seconds=settlement.seconds,
-        completion_tokens=settlement.usage.completion_tokens if settlement.usage else None,
-    )
-
-
-def _spend(cost_units: int | None, usage: Usage | None) -> int | None:
-    """The charge, and the provider's bill where the key was one's own, as the ledger adds them up."""
-    return cost_units if usage is None else spend(cost_units, usage.upstream_units, usage.is_byok)
-
-
 def _tried(
-    job: Try, tally: _Tally, fault: Fault | None, reply: Reply, entry: Settlement | None = None
+    job: Try, tally: Tally, fault: Fault | None, reply: Reply, entry: Settlement | None = None
 ) -> Tried:
     record = Attempt(
         model=job.intent.model,
         outcome="answered" if fault is None else fault.code,
-        cost_units=_spend(entry.cost_units, entry.usage) if entry else 0,
+        cost_units=spent(entry.cost_units, entry.usage) if entry else 0,
         quality=entry.quality if entry else "reported",
         generation_id=entry.generation_id if entry else "",
         message=fault.message if fault else "",

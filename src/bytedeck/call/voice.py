@@ -77,6 +77,11 @@ class Voice:
         self._came = 0
         self._pass = self._ways[uptake.way]
 
+    def started_with(self, headers: tuple[tuple[str, str], ...]) -> None:
+        """What the upstream's headers told goes along with the answer's beginning."""
+        if self._started is not None:
+            self._started = replace(self._started, headers=headers)
+
     def say(self, deltas: list[Delta]) -> list[Delta]:
         """What an attempt brought → what is shown of it now."""
         if not self._stream_tools:

@@ -1,4 +1,7 @@
-"""`byte keys`: the OpenRouter key, of which no more than its last four characters are ever shown."""
+"""`byte keys`: the OpenRouter key, of which no more than its last four characters are ever shown.
+
+The virtual keys of a gateway have their commands in `callers`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import tell
+from . import callers, tell
 from .cap import offer
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ _check = click.option("--check", is_flag=True, help="Ask OpenRouter whether it t
 
 @click.group("keys")
 def command() -> None:
-    """Save, look at or remove the OpenRouter key."""
+    """Save the OpenRouter key (set, status, remove); make and change virtual keys for a gateway's clients."""
 
 
 @command.command("set")
@@ -66,6 +69,10 @@ def remove() -> None:
     home = _home()
     tell.out(f"Removed {key_path(home)}" if remove_key(home) else "There is no saved key.")
     _tell_of_environment(load())
+
+
+for _one in callers.COMMANDS:
+    command.add_command(_one)
 
 
 def _tell_of_environment(config: Config) -> None:

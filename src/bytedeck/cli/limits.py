@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -47,12 +49,12 @@ def command(ctx: click.Context, json_: bool) -> None:
     with Hub() as hub:
         found = hub.limits.standing()
         config, store = hub.house.config, hub.house.store
-        unknown = [_unknown(one, store) for one in found.budgets]
+        unknown = _unknown(found.budgets, store)
     where = store.location
     if json_:
         tell.out_json(_with_unknown(as_json_object(found), unknown))
     elif found.limits or found.budgets:
-        tell.out(_drawn(found, max(unknown, default=0)))
+        tell.out(drawn(found, max(unknown, default=0)))
         tell.say(f"Ledger: {where}. Days are days in UTC.", dim=True)
     else:
         tell.out("There are no limits and no budgets.")
@@ -60,13 +62,17 @@ def command(ctx: click.Context, json_: bool) -> None:
         tell.say(f"What else can be set: byte config. It goes into {config.file}", dim=True)
 
 
-def _unknown(one: BudgetStanding, store: Store) -> int:
-    """Of what counts as spent, the units that are worst cases, since nobody knows the cost (yet)."""
-    scope, of = one.budget.scope, one.budget.of
-    report = store.usage("key" if scope == "key" else "task", one.since)
-    lines = [report.total] if scope == "all" else [line for line in report.lines if line.label == of]
-    # What runs has no cost yet, either; that is held.
-    return max(0, sum(line.worst_units for line in lines) - one.held_units)
+def _unknown(budgets: Sequence[BudgetStanding], store: Store) -> list[int]:
+    """Of what counts as spent by each, the units that are worst cases, since nobody knows the cost (yet)."""
+    report = cache(store.usage)  # many keys have a budget of one period
+    found = []
+    for one in budgets:
+        scope, of = one.budget.scope, one.budget.of
+        told = report("key" if scope == "key" else "task", one.since)
+        lines = [told.total] if scope == "all" else [line for line in told.lines if line.label == of]
+        # What runs has no cost yet, either; that is held.
+        found.append(max(0, sum(line.worst_units for line in lines) - one.held_units))
+    return found
 
 
 def _with_unknown(told: dict[str, Any], unknown: list[int]) -> dict[str, Any]:
@@ -158,7 +164,8 @@ def sentence(budget: Budget) -> str:
     return f"A warning at {budget.warn_percent} % of {amount}. Nothing is refused."
 
 
-def _drawn(found: Standings, unknown: int) -> str:
+def drawn(found: Standings, unknown: int) -> str:
+    """How they stand, for a person. `unknown`: units of what is spent that are worst cases."""
     from ..money import to_text
 
     parts = []

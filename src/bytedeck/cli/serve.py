@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _NEEDED = ("uvicorn", "httptools")
 _MOST_PORTS = 65535
+_MOST_WORKERS = 256
+_MB = 1 << 20
 
 
 @click.command("serve")
@@ -43,22 +46,87 @@ _MOST_PORTS = 65535
     metavar="MB",
     help="The largest request that is taken.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, _MOST_WORKERS),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes that serve it together; more than there are cores help nobody.",
+)
+@click.option(
+    "--max-requests",
+    type=click.IntRange(1),
+    default=2000,
+    show_default=True,
+    metavar="N",
+    help="Requests that a worker answers at once.",
+)
+@click.option(
+    "--max-waiting",
+    type=click.IntRange(0),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Requests that wait for their turn beyond that; more are refused with 503.",
+)
+@click.option(
+    "--max-connections",
+    type=click.IntRange(1),
+    default=10_000,
+    show_default=True,
+    metavar="N",
+    help="Open connections of a worker; more are refused with 503.",
+)
+@click.option(
+    "--max-bodies",
+    type=click.FloatRange(min=0, min_open=True),
+    default=256.0,
+    show_default=True,
+    metavar="MB",
+    help="The bodies of all requests that a worker answers; more are refused with 503.",
+)
+@click.option(
+    "--stall",
+    type=click.FloatRange(min=1),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="What a client that reads nothing has; then its connection is closed.",
+)
+@click.option(
+    "--log",
+    type=click.Choice(["json", "text", "off"]),
+    help="How each request is told on stderr: json, or text at a terminal, if nothing is said.",
+)
 @as_json("Print where it listens as JSON.")
-def command(host: str, port: int, grace: float, max_body: float, json_: bool) -> None:
+def command(host: str, port: int, workers: int, log: str | None, json_: bool, **bounds: float) -> None:
     """Serve the gateway: task routing, fail-over and the ledger for the clients that you have.
 
     \b
       byte serve
       byte serve --port 8080
 
-    It listens on this machine alone. Point a client's base URL at it, and name a model as ever, or byte/<task>.
+    It listens on this machine alone, unless there are keys. Point a client's base URL at it, and name a model as ever, or
+    byte/<task>.
     """
     _check_installed()
-    from ..gateway.app import Settings
-    from ..gateway.serve import serve
+    from msgspec import convert
 
-    settings = Settings(grace=grace, max_body=int(max_body * (1 << 20)), hosts=(host,))
-    serve(host, port, settings=settings, announce=lambda url, hub: _announce(url, hub, json_))
+    from ..gateway.app import Settings
+    from ..gateway.server.serve import serve
+
+    for name in ("max_body", "max_bodies"):
+        bounds[name] = int(bounds[name] * _MB)
+    log = log or ("text" if sys.stderr.isatty() else "json")
+    settings = convert({**bounds, "hosts": (host,), "log": log}, Settings)
+    serve(
+        host,
+        port,
+        settings=settings,
+        workers=workers,
+        announce=lambda url, hub: _announce(url, hub, "out" if json_ else log),
+    )
 
 
 def _check_installed() -> None:
@@ -69,16 +137,27 @@ def _check_installed() -> None:
         )
 
 
-def _announce(url: str, hub: AsyncHub, json_: bool) -> None:
-    if json_:
+def _announce(url: str, hub: AsyncHub, how: str) -> None:
+    """Where it listens: to a program on stdout, as lines of the log, or to a person."""
+    if how == "out":
         tell.out_json({"url": url, "base_url": f"{url}/v1"})
+        return
+    if how == "json":
+        from ..gateway.watch.logs import line
+
+        for sentence in hub.warnings:
+            click.echo(line("warning", sentence), err=True)
+        click.echo(line("info", f"The gateway listens at {url}.", url=url), err=True)
         return
     for sentence in hub.warnings:
         tell.warn(sentence)
     tell.say(f"The gateway listens at {url}. Point a client at it:")
-    tell.say(f"  export OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY=none")
-    tell.say(f"  export ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=none")
-    tell.say(f"  curl {url}/v1/chat/completions -H 'Content-Type: application/json' \\")
+    has_keys = bool(hub.house.keys.load().callers)
+    key = "sk-byte-…" if has_keys else "none"
+    tell.say(f"  export OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY={key}")
+    tell.say(f"  export ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={key}")
+    shown = " -H 'Authorization: Bearer sk-byte-…'" if has_keys else ""
+    tell.say(f"  curl {url}/v1/chat/completions -H 'Content-Type: application/json'{shown} \\")
     tell.say("""    -d '{"model": "byte/auto", "messages": [{"role": "user", "content": "hi"}]}'""")
     if hub.house.config.api_key is None:
         tell.say("There is no OPENROUTER_API_KEY, so the model on this machine answers.", dim=True)

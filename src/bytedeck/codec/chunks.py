@@ -22,8 +22,8 @@ from .shapes import (
     drawn,
     lenient_chunk,
     objects,
+    read_bill,
     read_chunk,
-    read_exact,
     read_object,
     text_of,
 )
@@ -260,7 +260,7 @@ class Reader:
             if value is not None:
                 (self._head if key in _KNOWN else self._extra)[key] = value
         if found.get("usage"):
-            self.usage = read_usage(read_exact(payload).get("usage"), self.usage)
+            self.usage = read_usage(read_bill(payload), self.usage)
         for choice in objects(found.get("choices")):
             if choice.get("index", 0) == 0:
                 self._native_seen = text_of(choice.get("native_finish_reason")) or self._native_seen

@@ -54,6 +54,15 @@ read_chunk = msgspec.json.Decoder(Chunk).decode
 """One event's data → Chunk. Raises one of UNREADABLE, ValidationError where only a type is odd."""
 
 _read_any = msgspec.json.Decoder().decode
+
+
+class _Billed(Struct, gc=False):
+    """The one member of an event or a body of which every digit counts."""
+
+    usage: Any = None
+
+
+_read_billed = msgspec.json.Decoder(_Billed, float_hook=str).decode
 _read_exact = msgspec.json.Decoder(float_hook=str).decode
 
 
@@ -72,6 +81,12 @@ def read_exact(data: bytes) -> dict[str, Any]:
     """Like `read_object`, but a number with a point or an exponent stays the text that it was."""
     found = _read(_read_exact, data)
     return found if isinstance(found, dict) else {}
+
+
+def read_bill(data: bytes) -> Any:
+    """The `usage` of an event or a body, exact as in `read_exact`."""
+    found = _read(_read_billed, data)
+    return None if found is None else found.usage
 
 
 def _read(read: Callable[[bytes], Any], data: bytes) -> Any:

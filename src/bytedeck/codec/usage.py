@@ -101,17 +101,14 @@ def _searches(found: dict[str, Any]) -> int:
 def _count(found: dict[str, Any], key: str) -> int:
     """A number of tokens; 0 for what is none."""
     value = found.get(key)
+    if type(value) is int:  # as counts come; a bool is none
+        return value if 0 <= value <= _MOST_TOKENS else 0
     if isinstance(value, str):
         whole, _, fraction = value.partition(".")
         # Twelve digits hold every real count; int() refuses texts of thousands of digits.
-        value = (
-            int(whole)
-            if whole.isascii() and whole.isdigit() and len(whole) < 13 and not fraction.strip("0")
-            else 0
-        )
-    if not isinstance(value, int) or isinstance(value, bool):
-        return 0
-    return value if 0 <= value <= _MOST_TOKENS else 0
+        if whole.isascii() and whole.isdigit() and len(whole) < 13 and not fraction.strip("0"):
+            return int(whole)
+    return 0
 
 
 def _money(value: object) -> tuple[int | None, str]:

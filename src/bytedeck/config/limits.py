@@ -46,7 +46,7 @@ AN_AMOUNT = f"USD above 0 and up to {to_text(MOST_UNITS)}, such as 5, 0.50 or 5 
 """What is expected of a person who types it."""
 _A_LIMIT = 'expected a limit such as "10/minute" or "10/minute, burst 3", for a second, minute, hour or day'
 _AN_AMOUNT = f'expected an amount in USD in quotes, such as "5", "0.50" or "5 soft", above 0 and up to {to_text(MOST_UNITS)}'
-_A_LABEL = 'expected a key as `byte usage --by key` calls it, such as "…6789"'
+_A_LABEL = 'expected a key as `byte usage --by key` calls it, such as "…6789" or a virtual key\'s name'
 
 
 class _RatesTable(Struct, frozen=True, forbid_unknown_fields=True):

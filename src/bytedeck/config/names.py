@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 _JOINTS = re.compile(r"[\s_.-]+")
 _LABEL = re.compile(r"(?:…|\.\.\.)(.{4})?", re.DOTALL)
+CALLER_NAME = re.compile(r"(?!sk-)[a-z0-9][a-z0-9._-]{0,63}")
+"""What a virtual key may be called: nothing that looks like a secret."""
 
-_API_KEY = re.compile(r"(?<![\w-])sk-[\w-]{8,}")
+_API_KEY = re.compile(r"(?:(?<![\w-])sk-[\w-]{4}|sk-(?:byte|or)-[\w-]{12})[\w-]{4,}")
+"""Also in the middle of a word, where it can hardly be anything else."""
+_LONGEST = 200
+"""Signs of a name that something may look like: to compare a megabyte takes seconds."""
+_MOST = 5000
+"""Names among which one is looked for."""
 
 
 def fold(name: str) -> str:
@@ -20,12 +28,14 @@ def fold(name: str) -> str:
 
 
 def key_label(written: str) -> str:
-    """A key's label as the ledger's rows have it, `…6789`; "" for what no key is called.
+    """A key's label as the ledger's rows have it, `…6789` or a virtual key's name; "" for what no key is called.
 
     Three dots are easier to type than the sign. Where a key is too short to show some of it, its label is the sign alone.
     """
     found = _LABEL.fullmatch(written)
-    return f"…{found[1] or ''}" if found else ""
+    if found:
+        return f"…{found[1] or ''}"
+    return written if CALLER_NAME.fullmatch(written) else ""
 
 
 def without_keys(text: str) -> str:
@@ -58,10 +68,13 @@ def _folded(name: str, tables: Iterable[Mapping[str, str]]) -> str:
 
 
 def nearest(name: str, known: Iterable[str], most: int = 3) -> tuple[str, ...]:
-    """The known names that look most like this one, best first; none where none looks like it."""
+    """The known names that look most like this one, best first; none where none looks like it, or there is too much to
+    compare."""
+    if len(name) > _LONGEST:
+        return ()
     import difflib  # only a mistake needs it
 
     spellings: dict[str, str] = {}
-    for one in known:
+    for one in islice(known, _MOST):
         spellings.setdefault(fold(one), one)
     return tuple(spellings[one] for one in difflib.get_close_matches(fold(name), spellings, most, 0.6))

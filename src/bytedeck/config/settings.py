@@ -49,6 +49,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("fallback_models", (), "none",
             "Models that are asked after every chain that goes to OpenRouter, also where one model was named.",
             "fallback_models"),
+    Setting("cache_size", (), "256 MB",
+            "What all answers together may take that the gateway keeps for who asks the same again.", "cache_size"),
+    Setting("gateway.origins", (), "none",
+            "Pages of the web that may use the gateway, each by its origin, such as https://app.example.com.", "origins"),
     Setting("timeouts.connect", (), "10", "Seconds until the connection stands.", "timeouts.connect"),
     Setting("timeouts.headers", (), "60", "Seconds from the request to the answer's headers.", "timeouts.headers"),
     Setting("timeouts.first_event", (), "60", "Seconds from the headers to the first token; three times as many for a model that thinks.", "timeouts.first_event"),
@@ -97,6 +101,8 @@ SETTINGS: tuple[Setting, ...] = (
             "A request field that is sent where the caller leaves it out."),
     Setting("tasks.<name>.timeouts.<which>", (), "as in timeouts", "A bound of this task's own."),
     Setting("tasks.<name>.policy.<which>", (), "as in policy", "What this task does differently."),
+    Setting("tasks.<name>.cache", (), "off",
+            'For how long the gateway keeps this task\'s answers for who asks the same again: "10m", "1h".'),
     Setting("tasks.<name>.limits.<which>", (), "none", "`requests` or `tokens` of one task."),
     Setting("tasks.<name>.budget.<which>", (), "none", "A budget of one task, and its warn_percent."),
 )  # fmt: skip
@@ -123,10 +129,10 @@ def _value(config: Config, field: str) -> object:
 
 
 def _text(value: object) -> str:
-    if value is None or value in ("", ()):
+    if value is None or value in ("", (), frozenset()):
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple):
-        return ", ".join(value)
+    if isinstance(value, tuple | frozenset):
+        return ", ".join(sorted(value) if isinstance(value, frozenset) else value)
     return _PASSWORD.sub(r"\1:********", f"{value:g}" if isinstance(value, float) else str(value))

@@ -34,6 +34,8 @@ class Task(Struct, frozen=True, kw_only=True):
     """Whole: the general timeouts with this task's own on top."""
     policy: Policy = Policy()
     """This task's own; what it leaves open is the general one's."""
+    cache: float = 0.0
+    """Seconds for which the gateway keeps its answers; 0: not at all."""
     version: int = 1
 
 
@@ -83,6 +85,10 @@ class Config(Struct, frozen=True, kw_only=True):
     """How often one model is asked again at most, whatever the failure."""
     fallback_models: tuple[str, ...]
     """Asked after every chain that goes to OpenRouter; empty by default."""
+    origins: frozenset[str] = frozenset()
+    """Pages of the web that may use the gateway: `https://app.example.com`."""
+    cache_size: str = "256 MB"
+    """What all answers together may take that the gateway keeps (`measures.size`)."""
     ledger_required: bool
     """Whether a request is refused when its intent cannot be written."""
     tasks: Mapping[str, Task]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from ..claims import Rules
 from ..errors import ConfigError
 from ..types import Model, Policy, Timeouts
+from . import measures
 from .document import Document, read
 from .limits import AN_AMOUNT, PERIODS, WAIT, BudgetTable, LimitsTable, rules, whence, with_daily
 from .names import key_label, nearest, stands_for
@@ -24,10 +26,12 @@ from .tables import Seconds, TaskTable, Text, registry
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 DEFAULT_TITLE = "Bytedeck"
 DEFAULT_RETRIES = 2
+DEFAULT_CACHE = "256 MB"
 DEFAULT_POLICY = Policy(failover="continue", hedge=False, compact=False, stream_tools=False)
 
 _DATA = Path(__file__).parent.parent / "data"
 _KEY = ("OPENROUTER_API_KEY", "OPENROUTER_KEY")
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _T = TypeVar("_T")
 
@@ -41,6 +45,10 @@ class _OpenRouter(Struct, frozen=True, forbid_unknown_fields=True):
 class _Ledger(Struct, frozen=True, forbid_unknown_fields=True):
     url: Text | UnsetType = UNSET
     required: bool | UnsetType = UNSET
+
+
+class _Gateway(Struct, frozen=True, forbid_unknown_fields=True):
+    origins: list[Text] | UnsetType = UNSET
 
 
 class _KeyTable(Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,12 +65,14 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     openrouter: _OpenRouter = _OpenRouter()
     timeouts: Seconds = Seconds()
     ledger: _Ledger = _Ledger()
+    gateway: _Gateway = _Gateway()
     policy: Policy = Policy()
     limits: LimitsTable = LimitsTable()
     budget: BudgetTable = BudgetTable()
     keys: dict[str, Any] = {}
     retries: Annotated[int, Meta(ge=0, le=10)] | UnsetType = UNSET
     fallback_models: list[Text] | UnsetType = UNSET
+    cache_size: Text | UnsetType = UNSET
     aliases: dict[str, Any] = {}
     tasks: dict[str, Any] = {}
 
@@ -204,6 +214,8 @@ def load(env: Mapping[str, str] | None = None) -> Config:
         limit_wait=sources.value("limits.wait", file.limits.wait, WAIT),
         retries=sources.value("retries", file.retries, DEFAULT_RETRIES),
         fallback_models=tuple(sources.value("fallback_models", file.fallback_models, [])),
+        origins=_origins(sources, file),
+        cache_size=_cache_size(sources, file),
         ledger_required=sources.value("ledger.required", file.ledger.required, False),
         tasks=tasks,
         auto=ship.auto,
@@ -216,6 +228,27 @@ def load(env: Mapping[str, str] | None = None) -> Config:
         warnings=tuple(sources.warnings),
         where=sources.where,
     )
+
+
+def _origins(sources: _Sources, file: _File) -> frozenset[str]:
+    """As browsers write them: that is how they are compared."""
+    found = frozenset(sources.value("gateway.origins", file.gateway.origins, []))
+    for one in sorted(found):
+        if not _ORIGIN.fullmatch(one):
+            expected = (
+                'expected origins such as "https://app.example.com", in small letters, without path and *'
+            )
+            raise sources.document.wrong(("gateway", "origins"), f"{expected}, and {one!r} is none")
+    return found
+
+
+def _cache_size(sources: _Sources, file: _File) -> str:
+    said = sources.value("cache_size", file.cache_size, DEFAULT_CACHE)
+    try:
+        measures.size(said)
+    except ValueError as exc:
+        raise sources.document.wrong(("cache_size",), str(exc)) from exc
+    return said
 
 
 def _timeouts(sources: _Sources, file: _File) -> Timeouts:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..types import Policy, Timeouts
+from . import measures
 from .document import Document, plain
 from .names import fold, nearest
 from .shape import Task
@@ -58,6 +59,7 @@ class TaskTable(Struct, frozen=True, forbid_unknown_fields=True):
     limits: dict[str, Any] | UnsetType = UNSET
     budget: dict[str, Any] | UnsetType = UNSET
     """These two are read by `limits.rules`, and stand in `Config.rules`, not in the task."""
+    cache: Text | UnsetType = UNSET
     version: _Whole | UnsetType = UNSET
 
     def over(self, below: TaskTable) -> TaskTable:
@@ -78,6 +80,8 @@ class TaskTable(Struct, frozen=True, forbid_unknown_fields=True):
         fields.pop("budget", None)
         for key in ("models", "aliases", "keywords"):
             fields[key] = tuple(fields.get(key, ()))
+        if self.cache is not UNSET:
+            fields["cache"] = 0.0 if self.cache == "off" else measures.seconds(self.cache)
         fields["timeouts"] = self.timeouts.over(timeouts) if self.timeouts is not UNSET else timeouts
         fields.setdefault("label", name.replace("_", " ").capitalize())
         fields.setdefault("description", "")
@@ -139,6 +143,11 @@ def _table(document: Document, name: str, value: object) -> TaskTable:
                 raise document.wrong((*path, "params", key), "a task cannot set this field of a request")
             if not plain(one):
                 raise document.wrong((*path, "params", key), "expected a value that JSON can hold")
+    if table.cache is not UNSET and table.cache != "off":
+        try:
+            measures.seconds(table.cache)
+        except ValueError as exc:
+            raise document.wrong((*path, "cache"), f"{exc}, or off") from exc
     for one in table.models or ():
         if one.startswith("byte/"):
             raise document.wrong((*path, "models"), f"a task cannot stand for another one ({one})")

@@ -1,4 +1,4 @@
-"""The gateway as one raw ASGI application: which path leads where, who may come in, and its end.
+"""The gateway as one raw ASGI application: each request through the door to its place, and the application's end.
 
 Nothing stands between a stream and its connection. Every server of ASGI can serve it; `serve.py` is ours.
 """
@@ -7,36 +7,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from uuid import uuid4
 
-from msgspec import Raw, Struct
-from msgspec.structs import replace
+from msgspec import Raw
 
+from ..callers import Caller
 from ..client import AsyncHub
-from ..errors import ByteError, ModelUnavailable
-from ..types import Ask, Policy
-from . import pages, wishes
-from .asgi import (
-    LEFT,
-    ClientLeft,
-    Headers,
-    Receive,
-    Refused,
-    Scope,
-    Send,
-    headers_of,
-    read_body,
-    send_json,
-)
-from .call import Call, Identity, Skin
-from .chat import ChatCompletions
-from .door import Door, check_json
+from ..errors import ByteError
+from . import places
+from .admin import refusal
+from .asgi import ClientLeft, Receive, Refused, Scope, Send, client_of, headers_of, send_json
+from .cache.answers import Answers
+from .call import Identity, Skin
+from .door import cors
+from .door.access import Access
+from .door.door import Door
 from .exchange import Exchange, bug
-from .parts import encode
+from .keeper import Keeper
+from .load import Bodies, Gate
+from .reload import Reloader
+from .settings import Settings
+from .spent import Spent
+from .visit import Visit
+from .watch.logs import Log
+from .watch.metrics import Metrics
+from .watch.record import ANSWERED, LEFT, Record
 
-PREFIXES = ("/v1", "/api/v1")
+__all__ = ["App", "Settings"]
 
 # Path → folder of this room, its Skin; imported at the first request.
 _SKINS = {
@@ -44,35 +43,9 @@ _SKINS = {
     "/messages": ("messages", "Messages"),
     "/responses": ("responses", "Responses"),
 }
-# Path → folder of this room, its function of a body, and the path in whose form it refuses. Nobody is asked.
-_COUNTS = {"/messages/count_tokens": ("messages", "count", "/messages")}
-_PAGES: dict[str, pages.Page] = {
-    "/models": pages.models,
-    "/models/user": pages.models,
-    "/models/count": pages.count,
-    "/key": pages.key,
-    "/auth/key": pages.key,
-}
-_NAMED: dict[str, pages.Page] = {"/models/": pages.model, "/model/": pages.one_model}
-"""The rest of the path is a name, which may hold a slash."""
-_HEALTH: dict[str, pages.Page] = {"/healthz": pages.healthz, "/readyz": pages.readyz}
-
 
 # How long requests may take to end once they were told to.
 _LAST_WORDS = 5.0
-
-
-class Settings(Struct, frozen=True, kw_only=True):
-    """How the gateway behaves."""
-
-    max_body: int = 32 << 20
-    """Bytes of a request's body; more is refused with 413."""
-    heartbeat: float = 10.0
-    """Seconds of silence in a stream after which a sign of life is written."""
-    grace: float = 30.0
-    """Seconds that running requests have when the gateway is shut down."""
-    hosts: tuple[str, ...] = ()
-    """Names by which it may be called besides this machine's own, while there are no keys."""
 
 
 class App:
@@ -82,155 +55,121 @@ class App:
         self.hub = hub
         self.settings = settings
         self.is_closing = False
-        self.listed: tuple[object, dict[str, Raw]] | None = None
-        """The catalogue that the list of models was made of, and the list."""
-        self._door = Door(settings.hosts)
-        self._paths = {prefix + path: row for path, row in _SKINS.items() for prefix in PREFIXES}
-        self._counts = {prefix + path: row for path, row in _COUNTS.items() for prefix in PREFIXES}
+        self.listed: tuple[tuple[object, object], dict[str, Raw]] | None = None
+        self.seen: dict[str, tuple[Caller, dict[str, Raw], dict[str, Raw]]] = {}
+        self.running: set[Exchange] = set()
+        self.idle = asyncio.Event()
+        self.gate = Gate(settings.max_requests, settings.max_waiting)
+        self.bodies = Bodies(settings.max_bodies)
+        self.gauges: dict[str, Callable[[], float]] = self.gate.gauges() | self.bodies.gauges()
+        self.access = Access(hub.house.keys)
+        self.spent = Spent()
+        self.metrics = Metrics(settings.numbers, settings.worker)
+        self.answers = Answers(self.gate, self.metrics.count_cache)
+        self.log = Log(settings.log)
+        self.reloader = Reloader(hub, self.log.say, self.running)
+        self._door = Door(self.access, settings.hosts, settings.is_exposed)
+        self._keeper = Keeper(self)
         self._skins: dict[str, Skin] = {}
-        self._pages = {prefix + path: page for path, page in _PAGES.items() for prefix in PREFIXES} | _HEALTH
-        self._running: set[Exchange] = set()
-        self._idle = asyncio.Event()
-
-    @property
-    def running(self) -> int:
-        """Requests that are being answered."""
-        return len(self._running)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "http":
-            path = scope["path"]
-            if path in self._paths and scope["method"] == "POST":
-                await self._converse(self._skins.get(path) or self._skin(path), scope, receive, send)
-            elif path in self._counts and scope["method"] == "POST":
-                await self._count(scope, receive, send)
-            else:
-                await self._show(scope, send)
+            await self._answer(scope, receive, send)
         elif kind == "lifespan":
             await self._live(receive, send)
 
-    # -- answers of models -----------------------------------------------------------------------
-
-    def _skin(self, path: str) -> Skin:
-        """The protocol of a path, imported at its first request."""
-        file, name = self._paths[path]
-        skin: Skin = getattr(import_module(f".{file}", __package__), name)()
-        self._skins[path] = skin
-        return skin
-
-    async def _converse(self, skin: Skin, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
+        if origins := self.hub.house.config.origins:
+            if (allowed := cors.preflight(scope["method"], headers, origins)) is not None:
+                await send_json(send, 204, b"", allowed)
+                return
+            send = cors.crossing(send, headers, origins)
+        place, name = places.find(scope["path"])
+        visit = Visit(
+            scope=scope,
+            headers=headers,
+            receive=receive,
+            send=send,
+            began=asyncio.get_running_loop().time(),
+            form=place.form,
+            protocol=place.protocol,
+            name=name,
+        )
+        outcome = ANSWERED
         try:
-            call = skin.read(await self._body(headers, receive))
-            ask = self._ask(call, headers)
-            self._check_open()
+            if place.need != "nobody":
+                visit.caller = await self._door.enter(headers, place.need)
+            _check_method(place, scope)
+            await place.answer(self, visit)
         except ClientLeft:
-            return
-        except Exception as exc:  # noqa: BLE001 (as in `Exchange`: a sentence, not a torn connection)
-            await _refuse(skin, exc, send)
-            return
-        exchange = Exchange(skin, call, ask, send, self.hub.answer, int(time.time()))
-        self._running.add(exchange)
-        unwatch = _watch(exchange, scope, receive)
-        try:
-            await exchange.run(self.settings.heartbeat)
-        finally:
-            self._running.discard(exchange)
-            unwatch()
-            if self.is_closing and not self._running:
-                self._idle.set()
+            visit.status, outcome = 0, LEFT
+        except Exception as exc:  # noqa: BLE001 (the last stop before the client: it gets a sentence, not a torn connection)
+            outcome = await self._refuse(visit, exc)
+        if not visit.is_told:
+            self.tell(_record(visit, outcome))
 
-    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        """The body of a request that may come in. Raises Refused, PermissionRefused, ClientLeft."""
-        self._door.check(headers)
-        check_json(headers)
-        return await read_body(headers, receive, self.settings.max_body)
+    async def _refuse(self, visit: Visit, exc: Exception) -> str:
+        """Say no, before anything was begun; the error's code."""
+        identity = Identity(request=uuid4().hex, created=int(time.time()))
+        error = exc if isinstance(exc, ByteError) else bug(exc, identity.request)
+        headers = [(b"x-request-id", identity.request.encode()), *headers_of(error)]
+        told = refusal(error) if visit.form == "/admin" else self.skin(visit.form).refusal(error, identity)
+        visit.status = error.http_status
+        await send_json(visit.send, error.http_status, told, headers)
+        self.tell(_record(visit, error.code, identity.request))
+        visit.is_told = True
+        return error.code
 
-    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """What is reckoned of a body alone."""
-        file, name, form = self._counts[scope["path"]]
-        skin = self._skin(PREFIXES[0] + form)
-        try:
-            body = await self._body(dict(scope["headers"]), receive)
-            found = getattr(import_module(f".{file}", __package__), name)(body)
-            await send_json(send, 200, encode(found), [])
-        except ClientLeft:
-            return
-        except Exception as exc:  # noqa: BLE001 (as above)
-            await _refuse(skin, exc, send)
+    def skin(self, path: str) -> Skin:
+        """The protocol of a path such as `/messages`, imported at its first request."""
+        found = self._skins.get(path)
+        if found is None:
+            file, name = _SKINS[path]
+            found = self._skins[path] = getattr(import_module(f".{file}", __package__), name)()
+        return found
 
-    def _ask(self, call: Call, headers: Mapping[bytes, bytes]) -> Ask:
-        """What is to be asked. Raises InvalidRequest for messages that are none."""
-        ask = self.hub.house.ask(
-            call.messages, task=wishes.task(headers), model=call.models or "", system="", timeout=None,
-            max_cost=None, headers=None, policy=wishes.failover(headers), params={}, streamed=call.streamed,
-            can_erase=False,  # no protocol here can take words back
-        )  # fmt: skip
-        if (
-            call.echo.get("truncation") == "auto"
-        ):  # of the Responses protocol: OpenRouter's chats have no such field
-            ask = replace(ask, policy=Policy(compact=True).over(ask.policy))
-        return replace(ask, params=call.params, headers=wishes.passed_on(headers))
+    def tell(self, record: Record) -> None:
+        """A request has ended: it is counted, and written to the log."""
+        self.metrics.count(record, self.hub.house)
+        self.log.request(record)
 
-    def _check_open(self) -> None:
-        if self.is_closing:
-            raise ModelUnavailable("The gateway is being shut down.", code="unavailable", retry_after=1.0)
+    # -- its life --------------------------------------------------------------------------------
 
-    # -- pages -----------------------------------------------------------------------------------
+    async def start(self) -> None:
+        """Begin what is done beside requests: the keys and the configuration are looked at again and again."""
+        await self._keeper.start()
 
-    async def _show(self, scope: Scope, send: Send) -> None:
-        path, method = scope["path"], scope["method"]
-        more: Headers = []
-        try:
-            if path not in _HEALTH:
-                self._door.check(dict(scope["headers"]))
-            page, name = self._page(path)
-            allowed = "GET, HEAD" if page is not None else "POST"
-            if page is None and path not in self._paths and path not in self._counts:
-                raise Refused(404, f"There is nothing at {path}.")
-            if page is None or method not in ("GET", "HEAD"):
-                more = [(b"allow", allowed.encode())]
-                raise Refused(405, f"{method} does nothing at {path}; {allowed} does.")
-            await send_json(send, 200, await page(self, name), more)
-        except Exception as exc:  # noqa: BLE001 (as above)
-            await _refuse(_PLAIN, exc, send, more)
-
-    def _page(self, path: str) -> tuple[pages.Page | None, str]:
-        """The page of a path, and the name in it."""
-        page = self._pages.get(path)
-        if page is not None:
-            return page, ""
-        for prefix in PREFIXES:
-            for start, named in _NAMED.items():
-                name = path.removeprefix(prefix + start)
-                if name != path and name:
-                    return named, name
-        return None, ""
-
-    # -- the end ---------------------------------------------------------------------------------
+    def reload(self) -> None:
+        """Look at the configuration now, changed or not (SIGHUP)."""
+        self._keeper.reload()
 
     async def drain(self) -> None:
         """Take no new requests; let the running ones end, and when their time is over tell them so."""
         self.is_closing = True
-        for seconds in (self.settings.grace, _LAST_WORDS):
-            if not self._running:
-                return
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._idle.wait()
-            except TimeoutError:
-                self.interrupt()
+        if not self.running:
+            return
+        try:
+            async with asyncio.timeout(self.settings.grace):
+                await self.idle.wait()
+        except TimeoutError:
+            self.interrupt()
+            await self.idle.wait()
 
     def interrupt(self) -> None:
-        """End what is running now: whoever is there is told."""
-        for exchange in list(self._running):
+        """End what is running now: whoever is there is told, and who does not even read that is not waited for."""
+        for exchange in list(self.running):
             exchange.interrupt("closing")
+        asyncio.get_running_loop().call_later(_LAST_WORDS, self.idle.set)
 
     async def aclose(self) -> None:
         """Drain, and close the hub: what was asked is settled then."""
         await self.drain()
+        await self.answers.aclose()
+        await self._keeper.stop()
         await self.hub.aclose()
+        await asyncio.to_thread(self.log.close)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """The server's own messages: it has begun; it wants to stop."""
@@ -238,30 +177,31 @@ class App:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
                 await self.aclose()
+            else:
+                await self.start()
             await send({"type": message["type"] + ".complete"})
             if message["type"] == "lifespan.shutdown":
                 return
 
 
-_PLAIN = ChatCompletions()
-"""In whose form a refusal is told that belongs to no protocol."""
+def _check_method(place: places.Place, scope: Scope) -> None:
+    """Raises Refused for a method that does nothing here. A place without methods tells them by itself."""
+    method, path = scope["method"], scope["path"]
+    if place.methods and method not in place.methods:
+        allowed = ", ".join(place.methods)
+        raise Refused(405, f"{method} does nothing at {path}; {allowed} does.", allow=place.methods)
 
 
-def _watch(exchange: Exchange, scope: Scope, receive: Receive) -> Callable[[], object]:
-    """See to it that the exchange ends when the client hangs up; call the answer when that is of no interest any more.
-
-    Our own server tells; of any other a task has to ask.
-    """
-    connection = scope.get("extensions", {}).get(LEFT)
-    if connection is None:
-        return asyncio.get_running_loop().create_task(exchange.watch(receive)).cancel
-    connection.tell(exchange)
-    return connection.forget  # type: ignore[no-any-return]
-
-
-async def _refuse(skin: Skin, exc: Exception, send: Send, more: Headers | None = None) -> None:
-    """Say no, before anything was begun."""
-    identity = Identity(request=uuid4().hex, created=int(time.time()))
-    error = exc if isinstance(exc, ByteError) else bug(exc, identity.request)
-    headers = [(b"x-request-id", identity.request.encode()), *headers_of(error), *(more or ())]
-    await send_json(send, error.http_status, skin.refusal(error, identity), headers)
+def _record(visit: Visit, outcome: str, request: str = "") -> Record:
+    """Of what asked no model."""
+    return Record(
+        id=request,
+        protocol=visit.protocol,
+        method=visit.scope["method"],
+        path=visit.scope["path"],
+        status=visit.status,
+        outcome=outcome,
+        seconds=asyncio.get_running_loop().time() - visit.began,
+        caller=visit.caller.name if visit.caller is not None else "",
+        client=client_of(visit.scope),
+    )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from ..errors import ByteError, CallerError
 
@@ -17,15 +17,20 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 LEFT = "bytedeck.left"
 """Extension of the scope by our own server: what is given to it is told when the client has left."""
 
+_NO_CONTENT, _UNAUTHORIZED = 204, 401
+
 
 class Refused(CallerError):
     """A request that is none, by what HTTP itself has a status for."""
 
     code = "invalid_request"
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, allow: Sequence[str] = (), field: str = "") -> None:
+        """`allow`: the methods that there are; `field`: what of the request is wrong."""
         super().__init__(message)
         self._status = status
+        self.allow = allow
+        self.field = field
 
     @property
     def http_status(self) -> int:
@@ -37,11 +42,24 @@ class ClientLeft(Exception):
     """The client hung up before its request was here."""
 
 
-async def read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int) -> bytes:
-    """The request's body. Raises ClientLeft, and Refused for one of more than `most` bytes, which is not kept."""
+class Room(Protocol):
+    """Where a body's bytes are kept. Both raise an error where there is none left."""
+
+    def expect(self, size: int) -> None:
+        """So many bytes are said to come."""
+
+    def take(self, size: int) -> None:
+        """So many bytes have come."""
+
+
+async def read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int, room: Room) -> bytes:
+    """The request's body. Raises ClientLeft, Refused for one of more than `most` bytes, which is not kept, and what
+    `room` raises."""
     told = headers.get(b"content-length", b"")
-    if told.isdigit() and int(told[:20]) > most:
-        raise _too_large(most)
+    if told.isdigit():
+        if int(told[:20]) > most:
+            raise _too_large(most)
+        room.expect(int(told[:20]))
     parts: list[bytes] = []
     size = 0
     while True:
@@ -52,6 +70,7 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int)
         size += len(part)
         if size > most:
             raise _too_large(most)
+        room.take(len(part))
         if not message.get("more_body"):
             return part if not parts else b"".join((*parts, part))
         parts.append(part)
@@ -64,20 +83,32 @@ def _too_large(most: int) -> Refused:
 
 
 async def send_json(send: Send, status: int, body: bytes, headers: Headers) -> None:
-    """A whole answer."""
+    """A whole answer; without a body where the status is 204."""
     own = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if status == _NO_CONTENT:
+        own = []
     await send({"type": "http.response.start", "status": status, "headers": own + headers})
     await send({"type": "http.response.body", "body": body})
 
 
 def headers_of(error: ByteError) -> Headers:
-    """What an error's headers say of asking again: when, and not at all where we have done it ourselves."""
+    """What an error's headers say: when to ask again, or not at all where we have done it ourselves; what is missing."""
     found: Headers = []
     if error.retry_after is not None:
         found.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after))))
     if error.attempts:
         found.append((b"x-should-retry", b"false"))
+    elif error.http_status == _UNAUTHORIZED:
+        found.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, Refused) and error.allow:
+        found.append((b"allow", ", ".join(error.allow).encode()))
     return found
+
+
+def client_of(scope: Scope) -> str:
+    """The address that a request came from; "" where the server does not tell it."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def header(text: str) -> bytes:

@@ -1,36 +1,31 @@
-"""What can be looked at: models, the key, whether the gateway is well. Each page is a function of the app and a name."""
+"""What can be looked at: models, the key, whether the gateway is well. Each page is a function of the app and a visit."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
-from ..client import AsyncHub
+from ..callers import Caller
 from ..errors import ModelUnavailable
-from ..money import to_text
+from ..guard import access
+from ..house import House
+from . import own
 from .asgi import Refused
 from .parts import encode
+from .visit import App, Visit
 
+Page: TypeAlias = Callable[[App, Visit], Awaitable[bytes]]
 
-class App(Protocol):
-    """What a page needs of the application."""
-
-    hub: AsyncHub
-    is_closing: bool
-    listed: tuple[object, dict[str, msgspec.Raw]] | None
-    """The catalogue that the list of models was made of, and the list."""
-
-
-Page: TypeAlias = Callable[[App, str], Awaitable[bytes]]
+_PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 
 # How long the first one who asks waits for a catalogue that is not there yet.
 _CATALOGUE_PATIENCE = 10.0
-_SINCE = {"usage": None, "usage_daily": "day", "usage_weekly": "week", "usage_monthly": "month"}
+_MOST_SEEN = 100
+"""Keys whose lists are kept: to match hundreds of models with hundreds of patterns takes a tenth of a second."""
 
 
 class _Id(msgspec.Struct):
@@ -45,9 +40,9 @@ _read_list = msgspec.json.Decoder(_List).decode
 _read_id = msgspec.json.Decoder(_Id).decode
 
 
-async def models(app: App, name: str) -> bytes:
-    """The tasks as models, then what the upstream lists, each item whole and as it came."""
-    items = await _items(app)
+async def models(app: App, visit: Visit) -> bytes:
+    """The tasks as models, then what the upstream lists, each item whole and as it came: what the key may use of them."""
+    items = await _items(app, visit)
     told = {
         "data": list(items.values()),
         "object": "list",
@@ -57,59 +52,97 @@ async def models(app: App, name: str) -> bytes:
     return encode(told)
 
 
-async def model(app: App, name: str) -> bytes:
+async def model(app: App, visit: Visit) -> bytes:
     """One item. Raises Refused (404)."""
-    return bytes(await _item(app, name))
+    return bytes(await _item(app, visit))
 
 
-async def one_model(app: App, name: str) -> bytes:
+async def one_model(app: App, visit: Visit) -> bytes:
     """One item in an envelope, as OpenRouter's `GET /model/{author}/{slug}` has it. Raises Refused (404)."""
-    return encode({"data": await _item(app, name)})
+    return encode({"data": await _item(app, visit)})
 
 
-async def count(app: App, name: str) -> bytes:
+async def count(app: App, visit: Visit) -> bytes:
     """How many there are."""
-    return encode({"data": {"count": len(await _items(app))}})
+    return encode({"data": {"count": len(await _items(app, visit))}})
 
 
-async def key(app: App, name: str) -> bytes:
+async def key(app: App, visit: Visit) -> bytes:
     """What the ledger knows of the key that asks, in the shape of OpenRouter's `GET /key`."""
-    label = app.hub.house.key_label
-    now = datetime.now(UTC)
-    spent = {field: await _spent(app, label, _since(span, now)) for field, span in _SINCE.items()}
-    return encode({"data": {"label": label, **_NO_LIMITS, **spent}})
+    return encode({"data": await own.told(app, visit.caller)})
 
 
-async def healthz(app: App, name: str) -> bytes:
+async def metrics(app: App, visit: Visit) -> None:
+    """The numbers, as Prometheus reads them."""
+    body = await asyncio.to_thread(app.metrics.text, app)
+    headers = [(b"content-type", _PROMETHEUS), (b"content-length", b"%d" % len(body))]
+    await visit.send({"type": "http.response.start", "status": 200, "headers": headers})
+    await visit.send({"type": "http.response.body", "body": body})
+
+
+async def healthz(app: App, visit: Visit) -> bytes:
     """The process lives."""
     return b'{"status":"ok"}'
 
 
-async def readyz(app: App, name: str) -> bytes:
+async def readyz(app: App, visit: Visit) -> bytes:
     """Whether requests are welcome. Raises ModelUnavailable (503)."""
     if app.is_closing:
         raise ModelUnavailable("The gateway is being shut down.", code="unavailable")
     return b'{"status":"ready"}'
 
 
-async def _item(app: App, name: str) -> msgspec.Raw:
-    items = await _items(app)
-    found = items.get(name)
+async def _item(app: App, visit: Visit) -> msgspec.Raw:
+    found = (await _items(app, visit)).get(visit.name)
     if found is None:
-        raise Refused(404, f"There is no model {name!r}.")
+        raise Refused(404, f"There is no model {visit.name!r}.")
     return found
 
 
-async def _items(app: App) -> dict[str, msgspec.Raw]:
-    """Every model by its id: tasks, the one on this machine, the upstream's."""
+async def _items(app: App, visit: Visit) -> dict[str, msgspec.Raw]:
+    """Every model that the key may use by its id: tasks, the one on this machine, the upstream's."""
+    found, caller = await _every(app), visit.caller
+    if caller is None or not (caller.models or caller.tasks):
+        return found
+    known = app.seen.get(caller.name)
+    if known is None or known[0] is not caller or known[1] is not found:
+        if len(app.seen) >= _MOST_SEEN:
+            app.seen.clear()
+        items = {id_: item for id_, item in found.items() if _may_see(app, caller, id_)}
+        known = app.seen[caller.name] = caller, found, items
+    return known[2]
+
+
+def _may_see(app: App, caller: Caller, id_: str) -> bool:
+    """A task is there where the key may name it, and may use one of its models."""
+    house, (start, _, name) = app.hub.house, id_.partition("/")
+    if start != "byte":
+        # Who may use tasks alone names no model.
+        return _may_use(house, caller, id_) if caller.models or not caller.tasks else False
+    named = house.config.tasks.values() if name == "auto" else (house.config.tasks[name],)
+    return any(
+        access.may_task(caller, task.name)
+        and any(_may_use(house, caller, house.named(model)[0]) for model in task.models)
+        for task in named
+    )
+
+
+def _may_use(house: House, caller: Caller, id_: str) -> bool:
+    """As `access.may_use`, by what an alias of OpenRouter's stands for, too."""
+    catalog = house.models.current()
+    info = catalog.find(id_) if catalog is not None else None
+    return access.may_use(caller, id_, (info.alias_target or "") if info is not None else "")
+
+
+async def _every(app: App) -> dict[str, msgspec.Raw]:
     house = app.hub.house
     if house.models.due() and house.config.api_key is not None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CATALOGUE_PATIENCE):
                 await house.models.afetch(app.hub.wire)
-    catalog = house.models.current()
-    if app.listed is None or app.listed[0] is not catalog:
-        app.listed = (catalog, await asyncio.to_thread(_listed, app))
+    made_of = (house.models.current(), house.config)
+    if app.listed is None or any(a is not b for a, b in zip(app.listed[0], made_of, strict=True)):
+        app.listed = (made_of, await asyncio.to_thread(_listed, app))
     return app.listed[1]
 
 
@@ -170,46 +203,3 @@ def _own(id_: str, name: str, description: str, context: int | None, price: str)
         "supported_voices": None,
         "links": {"details": f"/api/v1/model/{id_}"},
     }
-
-
-def _since(span: str | None, now: datetime) -> datetime | None:
-    """When the day, the week (from Monday) or the month began, UTC; None for all times."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    match span:
-        case "day":
-            return midnight
-        case "week":
-            return midnight - timedelta(days=midnight.weekday())
-        case "month":
-            return midnight.replace(day=1)
-    return None
-
-
-async def _spent(app: App, label: str, since: datetime | None) -> msgspec.Raw:
-    report = await app.hub.usage("key", since)
-    units = next((line.cost_units for line in report.lines if line.label == label), 0)
-    return msgspec.Raw(to_text(units).encode())
-
-
-_NO_LIMITS: dict[str, Any] = {
-    "limit": None,
-    "limit_remaining": None,
-    "limit_reset": None,
-    "include_byok_in_limit": True,
-    "byok_usage": 0,
-    "byok_usage_daily": 0,
-    "byok_usage_weekly": 0,
-    "byok_usage_monthly": 0,
-    "is_free_tier": False,
-    "is_management_key": False,
-    "is_provisioning_key": False,
-    "creator_user_id": None,
-    "organization_id": None,
-    "workspace_id": None,
-    "expires_at": None,
-    "allowed_data_regions": [],
-    "budgets": [],
-    "effective_budget": None,
-    "free_model_daily_requests": {"limit": 0, "used": 0, "remaining": 0},
-    "rate_limit": {"requests": -1, "interval": "10s", "note": "This field is deprecated and safe to ignore."},
-}

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ..codec.encode import usage_of
+from ..config.names import without_keys
 from ..errors import ByteError, UnknownModel, UnknownTask
 from ..money import to_text
 from ..types import Reply
@@ -79,7 +80,8 @@ def usage(reply: Reply) -> dict[str, Any]:
 
 
 def error_of(error: ByteError) -> dict[str, Any]:
-    """An error as both families of clients read it: `code` is the HTTP status, `type` our code."""
+    """An error as both families of clients read it: `code` is the HTTP status, `type` our code. No API key is in it, also
+    where the client named one by mistake."""
     status = error.http_status
     message = error.message
     if error.detail:
@@ -87,7 +89,7 @@ def error_of(error: ByteError) -> dict[str, Any]:
     if isinstance(error, UnknownModel | UnknownTask):  # "Did you mean …?"
         message = " ".join((message, *error.hint))
     return {
-        "message": message,
+        "message": without_keys(message),
         "type": error.code,
         "param": None,
         "code": status,
@@ -102,7 +104,7 @@ def _metadata(error: ByteError, status: int) -> dict[str, Any]:
         or _TYPES[400 if status < 500 else 500]
     }
     if error.detail:
-        told["raw"] = error.detail
+        told["raw"] = without_keys(error.detail)
     if error.provider:
         told["provider_name"] = error.provider
     if error.retry_after is not None:

@@ -13,6 +13,7 @@ from ..claims import (
     GRANTED,
     NEW,
     Bucket,
+    Budget,
     Claim,
     Decision,
     Denied,
@@ -84,7 +85,8 @@ def _cost(bucket: Bucket, claim: Claim) -> int:
 
 
 def _granted(claim: Claim, accounts: Sequence[State]) -> Granted:
-    said = map(money.warning, claim.budgets, accounts)
+    pairs = zip(claim.budgets, accounts, strict=True)
+    said = (money.warning(one, state) for one, state in pairs if not _is_others(claim, one))
     warnings = tuple(sentence for sentence in said if sentence)
     return Granted(warnings) if warnings else GRANTED
 
@@ -98,11 +100,18 @@ def _too_dear(claim: Claim, accounts: Sequence[State], wall: int) -> Denied | No
             why = f"What this costs cannot be bounded, and {money.phrase(budget)} has to hold."
             return Denied("over_budget", why, hint=_BOUND)
         if found == "over" and worst is not None:
-            left = to_text(max(0, budget.units - state[0]))
-            why = f"At worst this costs ${to_text(worst)}, and ${left} is left of {money.phrase(budget)}."
+            left = f"${to_text(max(0, budget.units - state[0]))}"
+            if _is_others(claim, budget):
+                left = "less"
+            why = f"At worst this costs ${to_text(worst)}, and {left} is left of {money.phrase(budget)}."
             again = until_next(budget.period, wall) if worst <= budget.units else None
             return Denied("over_budget", why, again, _ALLOW, money.room(claim.budgets, accounts))
     return None
+
+
+def _is_others(claim: Claim, budget: Budget) -> bool:
+    """Whether a budget tells who asks what others have spent."""
+    return claim.discreet and budget.scope != "key"
 
 
 def _too_large(claim: Claim) -> Denied | None:

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
+from msgspec.structs import replace
+
+from ..callers import Caller
 from ..claims import Bucket, Budget, Claim, Rates, Rules, Scope
 from ..types import Intent
 
 _NONE = Rules()
+_NO_RATES = Rates()
+
+
+def beside(rules: Rules, caller: Caller | None) -> Rules:
+    """What is configured, and what the key that asks has of its own: both hold."""
+    if caller is None or (caller.rates == _NO_RATES and not caller.budgets):
+        return rules
+    return _with_one(rules, caller)
+
+
+@lru_cache(maxsize=1024)
+def _with_one(rules: Rules, caller: Caller) -> Rules:
+    return with_callers(rules, (caller,))
+
+
+def with_callers(rules: Rules, callers: Iterable[Caller]) -> Rules:
+    """The same with the limits and budgets that these keys have of their own."""
+    callers = tuple(callers)
+    budgets = (*rules.budgets, *(budget for one in callers for budget in one.budgets))
+    rated = ((one.name, one.rates) for one in callers if one.rates != _NO_RATES)
+    return replace(rules, keys=(*rules.keys, *rated), budgets=tuple(dict.fromkeys(budgets)))
 
 
 def claim(
@@ -25,24 +50,31 @@ def claim(
     pays = () if is_local else budgets(rules, intent.key, intent.task)
     if not takes and not pays:
         return None
-    return Claim(buckets=takes, budgets=pays, tokens=tokens, units=intent.worst_units)
+    return Claim(
+        buckets=takes,
+        budgets=pays,
+        tokens=tokens,
+        units=intent.worst_units,
+        discreet=bool(intent.upstream_key),
+    )
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def budgets(rules: Rules, key: str, task: str) -> tuple[Budget, ...]:
     """The budgets that pay for a task's request with a key."""
     whose = {"all": "", "key": key, "task": task}
     return tuple(one for one in rules.budgets if one.of == whose.get(one.scope))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def buckets(rules: Rules, model: str, key: str, task: str) -> tuple[Bucket, ...]:
-    """The buckets that a request to a model takes from."""
+    """The buckets that a request to a model takes from. A key has two of a kind where the settings and the key itself
+    tell different limits."""
     of: tuple[tuple[Scope, str, Rates], ...] = (
         ("all", "", rules.everything),
         ("model", model, _of_model(rules, model)),
-        ("key", key, dict(rules.keys).get(key, Rates())),
-        ("task", task, dict(rules.tasks).get(task, Rates())),
+        *(("key", key, rates) for label, rates in rules.keys if label == key),
+        *(("task", task, rates) for name, rates in rules.tasks if name == task),
     )
     found = []
     for scope, name, rates in of:
@@ -50,12 +82,12 @@ def buckets(rules: Rules, model: str, key: str, task: str) -> tuple[Bucket, ...]
             found.append(Bucket("requests", scope, name, rates.requests))
         if rates.tokens is not None:
             found.append(Bucket("tokens", scope, name, rates.tokens))
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def _of_model(rules: Rules, model: str) -> Rates:
     """The rates of a model, each from the closest row that tells it: the id itself, then the longest pattern."""
-    rows = [row for row in rules.models if _fits(row[0], model)]
+    rows = [row for row in rules.models if fits(row[0], model)]
     rows.sort(key=lambda row: (row[0] == model, len(row[0])), reverse=True)
     return Rates(
         requests=next((rates.requests for _, rates in rows if rates.requests is not None), None),
@@ -63,7 +95,7 @@ def _of_model(rules: Rules, model: str) -> Rates:
     )
 
 
-def _fits(pattern: str, model: str) -> bool:
+def fits(pattern: str, model: str) -> bool:
     """Whether a model's id fits a pattern, in which only `*` has a meaning: anything, also nothing."""
     return pattern == model or ("*" in pattern and _compiled(pattern).fullmatch(model) is not None)
 

@@ -131,20 +131,21 @@ class Driver(Generic[T, BegunT, LineT]):
 
     def _perform(self, command: Command) -> None:
         """Carry out a command that does not wait."""
-        if isinstance(command, Begin):
+        # By type: it is the inner loop, and no command is a kind of another.
+        if type(command) is Begin:
             # Before the store has it: a Ctrl-C may come once its row is written, and that is to be settled.
             leg: Leg[BegunT, LineT] = Leg(self._inbox())
             self._legs[command.leg] = leg
             self._begin(command, leg.begun)
-        elif isinstance(command, Start):
+        elif type(command) is Start:
             self._legs[command.leg].line = self._wire.line(command.request)
-        elif isinstance(command, Mark):
+        elif type(command) is Mark:
             self._store.mark(command.attempt, command.generation_id)
-        elif isinstance(command, Settle):
+        elif type(command) is Settle:
             leg = self._legs.pop(command.leg)
             self._store.settle(command.settlement)
             self._let_go(command.leg, leg, command.whole)
-        elif not isinstance(command, Speak):
+        elif type(command) is not Speak:
             raise TypeError(f"{command!r} is not carried out here")
 
     def _let_go(self, name: int, leg: Leg[BegunT, LineT], whole: bool) -> None:

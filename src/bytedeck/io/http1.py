@@ -41,14 +41,24 @@ class Malformed(ValueError):
 
 def head(method: str, target: str, host: str, size: int, headers: Iterable[tuple[str, str]]) -> bytes:
     """The request line and the headers. Raises ValueError for what would not stay one line."""
+    return start(method, target, host, headers) + length(method, size)
+
+
+def start(method: str, target: str, host: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """A head but for its `length`, so that requests alike can share it. Raises as `head`."""
     lines = [f"{method} {target} HTTP/1.1", f"host: {host}"]
-    if size or method not in ("GET", "HEAD", "CONNECT"):
-        lines.append(f"content-length: {size}")
     lines += [f"{name}: {value}" for name, value in headers]
     text = "\r\n".join(lines)
     if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
         raise ValueError("a header holds a line break")
-    return text.encode("latin-1") + b"\r\n\r\n"
+    return text.encode("latin-1") + b"\r\n"
+
+
+def length(method: str, size: int) -> bytes:
+    """The end of a head: how many bytes follow, where that has to be told."""
+    if size or method not in ("GET", "HEAD", "CONNECT"):
+        return b"content-length: %d\r\n\r\n" % size
+    return b"\r\n"
 
 
 class Response:

@@ -19,6 +19,7 @@ from ..ledger.entry import (
     Opened,
     Reconciliation,
     Row,
+    Wanted,
     cost_problem,
     instant,
     join,
@@ -28,7 +29,7 @@ from ..ledger.entry import (
 from ..ledger.report import By, Report, Tally, Verification, build, day_text, grouping
 from ..types import Intent, Settlement
 from . import clock as clocks
-from .store import MOST_RECENT, NOTHING_OWED, Cursor, Recent, Standing, Verdict
+from .store import MOST_RECENT, NOTHING_OWED, Beginning, Cursor, Recent, Standing, Verdict
 
 
 class MemoryStore:
@@ -59,6 +60,10 @@ class MemoryStore:
         with self._lock:
             verdict = self._begin(intent, claim, self._clock())
         done(verdict)
+
+    def begin_all(self, beginnings: Sequence[Beginning]) -> None:
+        for one in beginnings:
+            self.begin(one.intent, one.done, one.claim)
 
     def _begin(self, intent: Intent, claim: Claim | None, at: int) -> Verdict:
         if intent.attempt in self._intents:
@@ -173,8 +178,16 @@ class MemoryStore:
             len({row.request for row in rows}),
         )
 
-    def rows(self, limit: int = 100, since: datetime | None = None) -> list[Row]:
-        return self._joined(since)[::-1][: max(limit, 0)]
+    def rows(
+        self, limit: int = 100, since: datetime | None = None, wanted: Wanted | None = None
+    ) -> list[Row]:
+        found = self._joined(since)
+        if wanted is not None:
+            if wanted.before:
+                names = [row.attempt for row in found]
+                found = found[: names.index(wanted.before)] if wanted.before in names else []
+            found = [row for row in found if wanted.fits(row)]
+        return found[::-1][: max(limit, 0)]
 
     def export(self, since: datetime | None = None) -> Iterator[Row]:
         return iter(self._joined(since))
@@ -188,7 +201,7 @@ class MemoryStore:
             Awaiting(
                 attempt=row.attempt,
                 generation_id=row.generation_id,
-                key=row.key,
+                key=row.upstream_key or row.key,
                 settled_at=instant(row.settled_at),
                 place=place,
             )
@@ -233,11 +246,13 @@ class MemoryStore:
         intent, begun = self._intents[attempt]
         settlement, ended = self._settled.get(attempt, (None, None))
         if settlement is None:
-            return Seen(attempt=attempt, model=intent.model, key=intent.key, begun=begun)
+            return Seen(
+                attempt=attempt, model=intent.model, key=intent.upstream_key or intent.key, begun=begun
+            )
         return Seen(
             attempt=attempt,
             model=intent.model,
-            key=intent.key,
+            key=intent.upstream_key or intent.key,
             begun=begun,
             ended=ended,
             outcome=settlement.outcome,

@@ -13,6 +13,9 @@ from .wire import Endpoint, WireError, headers_for, proxy_of
 
 _NO_PROXY = "The proxy that the environment names is no address. In its name and password / is written %2F, # %23, @ %40."
 
+_MOST_STARTS = 64
+"""More are not kept: who names headers of their own each time gains nothing by it."""
+
 
 class Place(Struct, frozen=True):
     """May hold a proxy's password, so it is never printed."""
@@ -30,16 +33,26 @@ class Place(Struct, frozen=True):
     """What stands before a request's path; for a plain proxy the server, too."""
     headers: tuple[tuple[str, str], ...]
     """For a plain proxy: its credentials."""
+    starts: dict[tuple[object, ...], bytes] = {}
+    """How requests began before: most of them are alike up to their length."""
 
     def __repr__(self) -> str:
         return f"Place({self.authority!r})"
 
     def ask(self, endpoint: Endpoint, request: Request) -> bytes:
         """A whole request. Raises WireError for a header that would break out of its line."""
+        alike = request.method, request.path, request.headers, endpoint.headers, not request.body
+        start = self.starts.get(alike)
+        if start is None:
+            start = self._start(endpoint, request)
+            if len(self.starts) < _MOST_STARTS:
+                self.starts[alike] = start
+        return start + http1.length(request.method, len(request.body)) + request.body
+
+    def _start(self, endpoint: Endpoint, request: Request) -> bytes:
         headers = [*headers_for(endpoint, request), *self.headers]
-        target, size = self.prefix + request.path, len(request.body)
         try:
-            return http1.head(request.method, target, self.authority, size, headers) + request.body
+            return http1.start(request.method, self.prefix + request.path, self.authority, headers)
         except ValueError as exc:
             raise WireError(
                 "headers", "A header cannot be sent: it is not Latin-1, or breaks its line."

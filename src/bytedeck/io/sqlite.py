@@ -13,12 +13,12 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from ..claims import Bucket, Budget, Claim, Later
-from ..ledger.entry import Awaiting, Opened, Reconciliation, Row, Swept
+from ..ledger.entry import ALL, Awaiting, Opened, Reconciliation, Row, Swept, Wanted
 from ..ledger.report import By, Report, Verification, grouping
 from ..types import Intent, Settlement
 from .clock import steady, wall
 from .sink import Job, Sink
-from .store import Cursor, Owed, Recent, Standing, Verdict
+from .store import Beginning, Cursor, Owed, Recent, Standing, Verdict
 from .sweep import Sweeper
 from .writer import Writer
 
@@ -51,15 +51,20 @@ class SqliteStore:
         return self._writer.owed
 
     def begin(self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None = None) -> None:
-        at = self._clock()
+        self.begin_all([Beginning(intent, done, claim)])
 
+    def begin_all(self, beginnings: Sequence[Beginning]) -> None:
+        at = self._clock()
+        self._writer.write([self._job(one, at) for one in beginnings])
+        self._sweeper.look(at)
+
+    def _job(self, one: Beginning, at: int) -> Job:
         def told(verdict: Verdict) -> None:
             if isinstance(verdict, Later) and verdict.held:
                 self._sweeper.want()
-            done(verdict)
+            one.done(verdict)
 
-        self._writer.write(Job(intent, at, done if claim is None else told, claim))
-        self._sweeper.look(at)
+        return Job(one.intent, at, one.done if one.claim is None else told, one.claim)
 
     def mark(self, attempt: str, generation_id: str) -> None:
         self._writer.put(Job(Opened(attempt, generation_id), self._clock()))
@@ -102,11 +107,13 @@ class SqliteStore:
         self.flush()
         return sqlite_read.usage(self.location, self._busy_timeout, grouping(by), since)
 
-    def rows(self, limit: int = 100, since: datetime | None = None) -> list[Row]:
+    def rows(
+        self, limit: int = 100, since: datetime | None = None, wanted: Wanted | None = None
+    ) -> list[Row]:
         from . import sqlite_read
 
         self.flush()
-        return sqlite_read.rows(self.location, self._busy_timeout, limit, since)
+        return sqlite_read.rows(self.location, self._busy_timeout, limit, since, wanted or ALL)
 
     def export(self, since: datetime | None = None) -> Iterator[Row]:
         from . import sqlite_read

@@ -41,7 +41,7 @@ class SqliteClaims:
         `at`: the attempt's moment, in microseconds since 1970.
         """
         steady = self.now(at) if claim.buckets else 0
-        accounts = tuple(self._account(budget.account(one, at), at) for one in claim.budgets)
+        accounts = tuple(self.open(budget.account(one, at), at) for one in claim.budgets)
         decision = admission.decide(claim, self.levels(claim.buckets), accounts, steady=steady, wall=at)
         for bucket, level in zip(claim.buckets, decision.levels, strict=False):
             self._connection.execute(self._sql["fill"], (bucket.name, *level, steady))
@@ -92,7 +92,8 @@ class SqliteClaims:
         spent, held = sums[0] * _SPLIT + sums[1], sums[2] * _SPLIT + sums[3]
         return min(spent, _MOST), min(held, _MOST)
 
-    def _account(self, account: Account, at: int) -> State:
+    def open(self, account: Account, at: int) -> State:
+        """How an account stands, which from now on is kept. The first time all rows of its period are looked through."""
         found = self._kept(account)
         if found is not None:
             return found

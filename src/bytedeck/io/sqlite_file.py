@@ -56,6 +56,8 @@ class SqliteFile:
         """The log is not copied before this moment of `time.monotonic`."""
         self._running: set[str] = set()
         """Attempts of this process whose intent is written, and whose settlement is not."""
+        self._holding: set[str] = set()
+        """Those of them that hold tokens, or were to."""
         self._beaten = self._told = 0
         """When this process last gave a sign of life, by `owner.pulse`; and with a row, by the row's time."""
 
@@ -120,6 +122,7 @@ class SqliteFile:
         the middle of a wait it would hang, so there the connection is left as it is."""
         connection, self._connection, self._claims = self._connection, None, None
         self._running.clear()
+        self._holding.clear()
         if connection is not None and clean:
             connection.close()
         elif connection is not None:
@@ -211,6 +214,7 @@ class SqliteFile:
                 self._running.add(row.attempt)
             elif type(row) is Settlement:
                 self._running.discard(row.attempt)
+                self._holding.discard(row.attempt)
 
     def _admit(self, connection: sqlite3.Connection, job: Job, claim: Claim) -> Verdict:
         """An intent, where its claim is granted."""
@@ -219,6 +223,7 @@ class SqliteFile:
         if isinstance(decision.verdict, Granted):
             row = self._insert(connection, job).lastrowid
             if decision.holds and row is not None:
+                self._holding.add(job.row.attempt)  # type: ignore[union-attr]  # only an intent has a claim
                 claims.hold(row, decision.holds)
         return decision.verdict
 
@@ -226,6 +231,8 @@ class SqliteFile:
         """A settlement, and what its attempt gives back, if it is the first one."""
         written = self._insert(connection, job)
         if written.rowcount > 0 and written.lastrowid is not None:  # the number of its intent
+            if row.attempt in self._running and row.attempt not in self._holding:
+                return  # it is our own, and took nothing
             self._claimed(connection).release(written.lastrowid, used_tokens(row), job.at)
         elif written.rowcount == 0 and row.outcome != LOST:
             self._correct(connection, job, row)

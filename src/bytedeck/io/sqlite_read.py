@@ -13,12 +13,13 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from ..claims import NEW, Bucket, Budget
 from ..errors import LedgerError
 from ..guard.budget import account
 from ..health import Learnt, Seen
-from ..ledger.entry import Awaiting, Row, cost_problem, instant, lost, moment, seconds
+from ..ledger.entry import ALL, Awaiting, Row, Wanted, cost_problem, instant, lost, moment, seconds
 from ..ledger.report import By, Report, Tally, Verification, build
 from ..types import Settlement
 from . import clock, sql
@@ -41,27 +42,28 @@ _PAGE = 1000
 
 def usage(path: str, busy_timeout: float, by: By, since: datetime | None) -> Report:
     """See `Store.usage`."""
-    with _reading(path, busy_timeout) as connection:
+    with reading(path, busy_timeout) as connection:
         if connection is None:
             return build(by, since, (), {}, 0)
         return _usage(connection, by, since)
 
 
-def rows(path: str, busy_timeout: float, limit: int, since: datetime | None) -> list[Row]:
+def rows(
+    path: str, busy_timeout: float, limit: int, since: datetime | None, wanted: Wanted = ALL
+) -> list[Row]:
     """See `Store.rows`."""
-    with _reading(path, busy_timeout) as connection:
+    with reading(path, busy_timeout) as connection:
         if connection is None:
             return []
-        return [
-            _row(one) for one in _named(_ask(connection, "rows", limit=max(limit, 0), since=_start(since)))
-        ]
+        found = _ask(connection, "rows", limit=max(limit, 0), since=_start(since), **asdict(wanted))
+        return [_row(one) for one in _named(found)]
 
 
 def export(path: str, busy_timeout: float, since: datetime | None) -> Iterator[Row]:
     """See `Store.export`. Page by page: a reader that takes its time must not keep the log from being tidied up."""
     after, last = 0, -1
     while True:
-        with _reading(path, busy_timeout) as connection:
+        with reading(path, busy_timeout) as connection:
             if connection is None:
                 return
             if last < 0:
@@ -77,7 +79,7 @@ def export(path: str, busy_timeout: float, since: datetime | None) -> Iterator[R
 
 def awaiting(path: str, busy_timeout: float, limit: int, after: int) -> list[Awaiting]:
     """See `Store.awaiting`."""
-    with _reading(path, busy_timeout) as connection:
+    with reading(path, busy_timeout) as connection:
         if connection is None:
             return []
         found = _ask(connection, "awaiting", limit=max(limit, 0), after=after)
@@ -96,7 +98,7 @@ def standing(
     steady: Callable[[], int],
 ) -> Standing:
     """See `Store.standing`. `at`: microseconds since 1970; `steady`: the machine's own clock, in microseconds."""
-    with _reading(path, busy_timeout) as connection:
+    with reading(path, busy_timeout) as connection:
         if connection is None:
             return Standing((NEW,) * len(buckets), (NEW,) * len(budgets), at, at)
         claims = SqliteClaims(connection, sql.statements("sqlite"), steady)
@@ -119,7 +121,7 @@ class Orphans(Struct, frozen=True):
 
 def orphans(path: str, busy_timeout: float, now: int) -> Orphans:
     """The attempts that nobody will settle any more. `now`: microseconds since 1970."""
-    with _reading(path, busy_timeout) as connection:
+    with reading(path, busy_timeout) as connection:
         if connection is None:
             return Orphans()
         (last,) = _ask(connection, "last_intent").fetchone()
@@ -144,7 +146,7 @@ def _silences(connection: sqlite3.Connection) -> dict[str, int]:
 
 def recent(path: str, since: int, after: Cursor) -> Recent:
     """See `Store.recent`. Reads by the primary key alone, so that a ledger's size does not matter."""
-    with _reading(path, _RECENT_TIMEOUT) as connection:
+    with reading(path, _RECENT_TIMEOUT) as connection:
         if connection is None:
             return Recent()
         (last,) = _ask(connection, "last_intent").fetchone()
@@ -177,7 +179,7 @@ def _seen(row: tuple[Any, ...]) -> Seen:
 def verify(path: str, busy_timeout: float, now: int) -> Verification:
     """See `Store.verify`. A damaged file is a problem that is told, not an error. `now`: microseconds since 1970."""
     try:
-        with _reading(path, busy_timeout) as connection:
+        with reading(path, busy_timeout) as connection:
             if connection is None:
                 return Verification(location=path)
             return _verify(connection, path, now)
@@ -189,7 +191,7 @@ def verify(path: str, busy_timeout: float, now: int) -> Verification:
 
 
 @contextmanager
-def _reading(path: str, busy_timeout: float) -> Iterator[sqlite3.Connection | None]:
+def reading(path: str, busy_timeout: float) -> Iterator[sqlite3.Connection | None]:
     """A connection in one read transaction; None: there is nothing. Raises LedgerError."""
     try:
         if not _there(path):

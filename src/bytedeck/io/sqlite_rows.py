@@ -25,6 +25,7 @@ def _intent(row: Intent, at: int, owner: str) -> Params:
         row.worst_units,
         owner,
         at,
+        row.upstream_key,
     )
 
 

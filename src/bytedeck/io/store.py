@@ -15,7 +15,7 @@ from ..types import Intent, Settlement
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ..ledger.entry import Awaiting, Reconciliation, Row
+    from ..ledger.entry import Awaiting, Reconciliation, Row, Wanted
     from ..ledger.report import By, Report, Verification
 
 Verdict: TypeAlias = claims.Verdict | Exception
@@ -68,10 +68,21 @@ MOST_RECENT = 1000
 """Attempts that `recent` looks back at most; of older ones it tells nothing any more."""
 
 
+class Beginning(Struct, frozen=True):
+    """An intent to be written, with what `Store.begin` takes beside it."""
+
+    intent: Intent
+    done: Callable[[Verdict], None]
+    claim: Claim | None = None
+
+
 class Receiver(Protocol):
     """What a driver writes an attempt's marks to: a store, or what stands before one."""
 
     def begin(self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None = None) -> None:
+        """See `Store`."""
+
+    def begin_all(self, beginnings: Sequence[Beginning]) -> None:
         """See `Store`."""
 
     def mark(self, attempt: str, generation_id: str) -> None:
@@ -108,6 +119,9 @@ class Store(Receiver, Protocol):
         wait nor raise.
         """
 
+    def begin_all(self, beginnings: Sequence[Beginning]) -> None:
+        """Several at once, each with its own verdict: they share what it costs to make them durable."""
+
     def mark(self, attempt: str, generation_id: str) -> None:
         """Write the `opened` row. The first one of an attempt wins; one without intent does nothing."""
 
@@ -129,8 +143,10 @@ class Store(Receiver, Protocol):
     def usage(self, by: By = "task", since: datetime | None = None) -> Report:
         """What was spent since a moment (with a time zone). Raises LedgerError if it cannot be read."""
 
-    def rows(self, limit: int = 100, since: datetime | None = None) -> list[Row]:
-        """The latest attempts, newest first. Raises LedgerError if they cannot be read."""
+    def rows(
+        self, limit: int = 100, since: datetime | None = None, wanted: Wanted | None = None
+    ) -> list[Row]:
+        """The latest attempts, or those that are wanted, newest first. Raises LedgerError if they cannot be read."""
 
     def export(self, since: datetime | None = None) -> Iterator[Row]:
         """All attempts up to now, oldest first, in bounded memory. Raises LedgerError if they cannot be read."""

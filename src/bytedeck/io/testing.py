@@ -18,6 +18,9 @@ from ..errors import TABLE, ByteError
 from ..types import Reply, Request
 from .wire import Late, WireError
 
+# A number that no float holds is infinite here; what a real upstream makes of it is its own matter.
+_decode = json.Decoder(float_hook=float).decode
+
 Item = str | bytes | Reply | type[ByteError] | tuple[str, str]
 
 
@@ -41,7 +44,7 @@ class _Player:
         """The pauses that would have been made, in seconds."""
 
     def _next(self, request: Request) -> _Act:
-        self.requests.append(json.decode(request.body) if request.body else {})
+        self.requests.append(_decode(request.body) if request.body else {})
         return self._acts.pop(0) if len(self._acts) > 1 else self._acts[0]
 
 

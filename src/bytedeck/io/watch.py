@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from ..call.breaker import SECOND
@@ -22,7 +22,7 @@ from ..errors import LedgerError
 from ..health import Health, Seen
 from ..types import Intent, Settlement
 from .clock import wall
-from .store import Cursor, Recent, Store, Verdict
+from .store import Beginning, Cursor, Recent, Store, Verdict
 
 EVERY = SECOND
 """How often others' rows are read, while there are requests."""
@@ -62,17 +62,24 @@ class Watch:
 
     def begin(self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None = None) -> None:
         """See `Store.begin`. What is not written runs all the same, unless a limit has refused it."""
+        self.begin_all([Beginning(intent, done, claim)])
+
+    def begin_all(self, beginnings: Sequence[Beginning]) -> None:
+        """See `Store.begin_all`, and `begin`."""
+        self._store.begin_all([self._noting(one) for one in beginnings])
+
+    def _noting(self, one: Beginning) -> Beginning:
+        intent, claim = one.intent, one.claim
         if claim is None:
             self._noted.append((self._clock(), intent))
-            self._store.begin(intent, done)
-            return
+            return one
 
         def told(verdict: Verdict) -> None:
             if not isinstance(verdict, Later | Denied):
                 self._noted.append((self._clock(), intent))
-            done(verdict)
+            one.done(verdict)
 
-        self._store.begin(intent, told, claim)
+        return Beginning(intent, told, claim)
 
     def mark(self, attempt: str, generation_id: str) -> None:
         """See `Store.mark`."""
@@ -165,7 +172,9 @@ class Watch:
             at, row = noted.popleft()
             if isinstance(row, Intent):
                 self._own[row.attempt] = None
-                book.begun(Seen(attempt=row.attempt, model=row.model, key=row.key, begun=at))
+                book.begun(
+                    Seen(attempt=row.attempt, model=row.model, key=row.upstream_key or row.key, begun=at)
+                )
             elif (begun := book.running(row.attempt)) is not None:
                 book.ended(_ended(begun, row, at))
         while len(self._own) > _MOST_NOTED:

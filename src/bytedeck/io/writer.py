@@ -20,7 +20,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -36,8 +36,10 @@ from .store import NOTHING_OWED, Owed, Verdict
 _BATCH = 500
 # How long a row that nobody waits for may wait for company. It is what a kill -9 can lose.
 _LINGER = 0.01
+# How long the thread leaves the rows to those who write them along, before it looks after the file itself.
+_LEAVE_TO_OTHERS = 0.25
 # What a caller writes along with its own row; a longer queue is the thread's.
-_ALONG = 32
+_ALONG = 100
 _MOST_LOST = 1000
 # Rows that are tried one by one on a disk that takes no more: a smaller one may still fit.
 _STRIKES = 8
@@ -77,20 +79,21 @@ class Writer:
         if self._thread is None:
             self._start()
 
-    def write(self, job: Job) -> None:
-        """Write a row that somebody waits for: here and now, or as soon as the thread can. Never waits."""
+    def write(self, jobs: Sequence[Job]) -> None:
+        """Write rows that somebody waits for: here and now, or as soon as the thread can. Never waits."""
         verdicts, busy = None, self._busy
         # Between a call and a `try` behind it a signal may raise, and the lock would stay; before a loop's body not.
         for is_held in map(busy.acquire, (False,)):
             if is_held:
                 try:
-                    verdicts = self._written_along(job)
+                    verdicts = self._written_along(jobs)
                 finally:
                     busy.release()
-        if verdicts is None:
-            self._hurry(job)
-        else:
-            self._tell(job, verdicts.get(id(job), GRANTED))
+        for job in jobs:
+            if verdicts is None:
+                self._hurry(job)
+            else:
+                self._tell(job, verdicts.get(id(job), GRANTED))
 
     def flush(self, timeout: float) -> None:
         """Return when all that was handed over is written, owed or lost, or after `timeout` seconds."""
@@ -129,6 +132,7 @@ class Writer:
         # by a finalizer in the midst of being rung.
         self._bell: SimpleQueue[bool] = SimpleQueue()
         self._rung = False  # since the thread last took
+        self._emptied = 0.0  # when somebody else last took all there was
         self._most = _BATCH
         self._backlog = Backlog()
         self._thread: threading.Thread | None = None
@@ -141,8 +145,8 @@ class Writer:
         if self._thread is None:
             self._start()
 
-    def _written_along(self, job: Job) -> Verdicts | None:
-        """Write a row and those before it, if that can be done at once; else None.
+    def _written_along(self, jobs: Sequence[Job]) -> Verdicts | None:
+        """Write these rows and those before them, if that can be done at once; else None.
 
         Not where others wait for theirs, or for their turn: the thread was told, and takes all of them at once.
         """
@@ -152,10 +156,11 @@ class Writer:
         before = [queue[at] for at in range(len(queue))]
         if any(other.row is None or other.done is not None for other in before):
             return None
-        verdicts = sink.write_at_once([*before, job])
+        verdicts = sink.write_at_once([*before, *jobs])
         if verdicts is not None:
             for _ in before:
                 queue.popleft()
+            self._emptied = time.monotonic()
         return verdicts
 
     def _start(self) -> None:
@@ -194,7 +199,7 @@ class Writer:
         # Woken to linger first, unless somebody waits.
         with suppress(Empty):
             if not self._bell.get(timeout=self._backlog.wait if self._backlog else _IDLE):
-                self._bell.get(timeout=_LINGER)
+                self._linger()
         with self._busy:
             self._rung = False
             jobs = self._take()
@@ -209,6 +214,20 @@ class Writer:
             return True
         self._leave(for_good=any(job is _STOP for job in jobs))
         return False
+
+    def _linger(self) -> None:
+        """Wait for company, but not where somebody rings who waits himself.
+
+        As long as who writes on the spot takes all there is along, the thread stays out of the way: at each of its
+        statements it would have to wait for the interpreter again, while everybody waits for it.
+        """
+        began = time.monotonic()
+        while (
+            left := max(began, min(self._emptied, began + _LEAVE_TO_OTHERS)) + _LINGER - time.monotonic()
+        ) > 0:
+            with suppress(Empty):
+                self._bell.get(timeout=left)
+                return
 
     def _take(self) -> list[Job]:
         """What is there, in its order; of more than a batch the rest is for the next turn."""

@@ -64,7 +64,7 @@ class Awaiting(Struct, frozen=True, kw_only=True):
     attempt: str
     generation_id: str
     key: str
-    """Label of the key that asked: who has another account's is told that there is no such generation."""
+    """Label of the key that went upstream: who has another account's is told that there is no such generation."""
     settled_at: int
     """Microseconds since 1970."""
     place: int
@@ -73,6 +73,31 @@ class Awaiting(Struct, frozen=True, kw_only=True):
 
 Mark: TypeAlias = Intent | Opened | Settlement | Reconciliation | Swept
 """What can be written of an attempt; and how far a sweep has come."""
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Which attempts somebody wants to see: those that are equal in every field that is not ""."""
+
+    key: str = ""
+    task: str = ""
+    model: str = ""
+    """The one that was asked."""
+    outcome: str = ""
+    before: str = ""
+    """Only those that began before this attempt did."""
+
+    def fits(self, row: Row) -> bool:
+        """Whether the row is wanted, wherever it stands."""
+        said = (
+            (self.key, row.key),
+            (self.task, row.task),
+            (self.model, row.model),
+            (self.outcome, row.outcome),
+        )
+        return all(value in ("", found) for value, found in said)
+
+
+ALL = Wanted()
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -87,7 +112,7 @@ class Row(Struct, frozen=True, kw_only=True):
     model: str
     """The model that was asked."""
     key: str
-    """Label of the key that asked."""
+    """Label of the key that asked: a virtual key's name, or what `upstream_key` is else."""
     streamed: bool
     worst_units: int | None
     owner: str
@@ -119,6 +144,8 @@ class Row(Struct, frozen=True, kw_only=True):
     web_searches: int = 0
     first_token: float | None = None
     seconds: float = 0.0
+    upstream_key: str = ""
+    """Label of the key that went upstream; "": `key`."""
 
     @property
     def state(self) -> State:
@@ -199,6 +226,7 @@ def join(
         key=intent.key,
         streamed=intent.streamed,
         worst_units=intent.worst_units,
+        upstream_key=intent.upstream_key,
         owner=owner,
         generation_id=opened.generation_id if opened else "",
     )
@@ -242,6 +270,7 @@ def _settled(row: Row, settlement: Settlement, settled_at: int) -> Row:
         key=row.key,
         streamed=row.streamed,
         worst_units=row.worst_units,
+        upstream_key=row.upstream_key,
         owner=row.owner,
         settled_at=moment(settled_at),
         outcome=settlement.outcome,

@@ -57,7 +57,9 @@ COLUMNS: Mapping[str, Column] = {
     "model": Column("the model that was asked", _field("model")),
     "answered": Column("the model that answered, as the provider names it", _field("answered")),
     "provider": Column("the provider", _field("provider")),
-    "key": Column("the key's last four signs", _field("key")),
+    "key": Column(
+        "the virtual key's name, or the last four signs of the key that went upstream", _field("key")
+    ),
     "streamed": Column("whether the caller saw the answer while it came", _field("streamed")),
     "outcome": Column("`answered`, `abandoned`, `lost`, or an error's code", _field("outcome")),
     "finish_reason": Column("the model's own reason to end", _field("finish_reason")),
@@ -82,6 +84,10 @@ COLUMNS: Mapping[str, Column] = {
     "first_token": Column("seconds from sending to the first token", _field("first_token")),
     "seconds": Column("seconds from sending to the end", _field("seconds")),
     "owner": Column("the process: its id, its start, the machine's boot, and where it ran", _field("owner")),
+    "upstream_key": Column(
+        "the last four signs of the key that went upstream, where `key` is another one",
+        _field("upstream_key"),
+    ),
 }
 """In their order. New ones may come at the end; none is ever renamed."""
 

@@ -7,13 +7,14 @@ parameters go along only where a task was named. The model on this machine answe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ..config import Config, Task
 from ..errors import ContextTooLong, NoWayToAnswer
+from ..guard import access
 from ..health import Health
 from ..types import Ask, Candidate, Model, Plan, Policy, Timeouts
 from .auto import Verdict, classify
@@ -28,6 +29,7 @@ WAYS = (
     "Or install a small model on this machine (93 MB) with: byte local install",
 )
 _DEFAULT = "general"
+_AUTO = "auto"
 _WELL = Health()
 
 
@@ -38,6 +40,23 @@ class _Wish(Struct, frozen=True):
     why: str
     explicit: bool
     """The caller's own choice, which nothing else may stand in for."""
+
+
+class Chain(Struct, frozen=True):
+    """What the names of a request come to, whatever else is in it."""
+
+    candidates: tuple[Candidate, ...]
+    task: Task | None
+    policy: Policy
+    """The task's and the general one."""
+    notes: tuple[str, ...]
+
+
+Chains: TypeAlias = dict[tuple[tuple[str, ...], str, tuple[tuple[str, ...], ...]], Chain]
+"""What was worked out before, by the models and the task that a request names, and the rights of its key. Good for as long as the configuration,
+the catalogue and what can be asked are the same ones; whoever keeps it sees to that."""
+
+_MOST_CHAINS = 256
 
 
 class _Deck(NamedTuple):
@@ -59,24 +78,23 @@ def choose(
     has_local: bool,
     local_reason: str = "",
     health: Health = _WELL,
+    chains: Chains | None = None,
 ) -> Plan:
     """The plan for a request; never one without a candidate.
 
     `local_reason` says why the model on this machine cannot answer, where `has_local` is false.
-    `health`: how models and keys are doing, which may move a candidate behind the others.
-    Raises UnknownTask, UnknownModel, NoWayToAnswer and ContextTooLong, each with what to do in `hint`; and
-    the fault of the key (AuthenticationFailed, InsufficientCredits, …) where it was refused just before.
+    `health`: how models and keys are doing, which may move a candidate behind the others. `chains`: see there.
+    Raises UnknownTask, UnknownModel, NoWayToAnswer and ContextTooLong, each with what to do in `hint`;
+    PermissionRefused where a virtual key may use neither task nor model; and the fault of the key (AuthenticationFailed, InsufficientCredits, …) where it was refused just before.
     """
     deck = _Deck(config, catalog, has_key, has_local, local_reason)
-    notes: list[str] = []
-    names = [resolve(name, config, catalog) for name in ask.models]
-    task, light, because = _task(ask, names, config)
-    wishes = _wishes(ask, names, task, light, because, deck)
-    served = _served(list(wishes), deck, notes)
-    policy = _policy(ask, task, config)
-    candidates = _fitting(ask, _candidates(served, deck, notes), policy, deck, notes)
+    chain = _chain_of(ask, deck, {} if chains is None else chains)
+    notes, task = list(chain.notes), chain.task
+    policy = _own_policy(ask, config).over(chain.policy)
+    allowed = access.admitted(ask.caller, chain.candidates, notes)
+    candidates = _fitting(ask, tuple(allowed), policy, deck, notes)
     return Plan(
-        candidates=by_health(candidates, health, ask.key, notes),
+        candidates=by_health(candidates, health, ask.upstream_key or ask.key, notes),
         task=task.name if task else "",
         system=task.system if task else "",
         defaults=task.params if task else {},
@@ -86,19 +104,46 @@ def choose(
     )
 
 
+def _chain_of(ask: Ask, deck: _Deck, chains: Chains) -> Chain:
+    """The chain that a request names, from those that are known where it can be."""
+    # What a virtual key may not use raises on the way, so its rights are a part of the question.
+    rights = () if ask.caller is None else (ask.caller.models, ask.caller.tasks)
+    asked = ask.models, ask.task, rights
+    found = chains.get(asked)
+    if found is not None:
+        return found
+    notes: list[str] = []
+    names = [resolve(name, deck.config, deck.catalog) for name in ask.models]
+    task, light, because = _task(ask, names, deck.config)
+    wishes = _wishes(ask, names, task, light, because, deck)
+    served = _served(list(wishes), deck, notes)
+    candidates = tuple(_candidates(served, deck, notes))
+    policy = deck.config.policy if task is None else task.policy.over(deck.config.policy)
+    found = Chain(candidates, task, policy, tuple(notes))
+    if len(chains) < _MOST_CHAINS and not _is_of_the_words(ask, names):
+        chains[asked] = found
+    return found
+
+
+def _is_of_the_words(ask: Ask, names: list[Named]) -> bool:
+    """Whether what is asked decides who answers it."""
+    said = (ask.task, *(one.id.removeprefix(BYTE) for one in names if one.id.startswith(BYTE)))
+    return any(one.strip().casefold() == _AUTO for one in said)
+
+
 def _timeouts(ask: Ask, task: Task | None, config: Config) -> Timeouts:
     bounds = ask.timeouts or (task.timeouts if task else config.timeouts)
     return bounds if ask.total_timeout is None else replace(bounds, total=ask.total_timeout)
 
 
-def _policy(ask: Ask, task: Task | None, config: Config) -> Policy:
-    """The request's word before the key's, that before the task's, that before the general one."""
+def _own_policy(ask: Ask, config: Config) -> Policy:
+    """The request's word before the key's, a virtual one's before the upstream one's; the task's and the general one come
+    after them."""
     found = ask.policy
-    if ask.key in config.key_policies:
-        found = found.over(config.key_policies[ask.key])
-    if task is not None:
-        found = found.over(task.policy)
-    return found.over(config.policy)
+    for key in dict.fromkeys((ask.key, ask.upstream_key)):
+        if key in config.key_policies:
+            found = found.over(config.key_policies[key])
+    return found
 
 
 def _task(ask: Ask, names: list[Named], config: Config) -> tuple[Task | None, bool, str]:
@@ -108,14 +153,18 @@ def _task(ask: Ask, names: list[Named], config: Config) -> tuple[Task | None, bo
         return _named_task(said, ask, config)
     if names:
         return None, False, ""
+    access.admit_task(ask.caller, _DEFAULT)
     return config.tasks[_DEFAULT], False, "no task and no model was named"
 
 
 def _named_task(said: str, ask: Ask, config: Config) -> tuple[Task, bool, str]:
-    if said.casefold() == "auto":
+    if said.casefold() == _AUTO:
         verdict: Verdict = classify(ask.messages, config.tasks, config.auto)
+        access.admit_task(ask.caller, verdict.task.name)
         return verdict.task, verdict.light, verdict.why
-    return find(config.tasks, said), False, ""
+    task = find(config.tasks, said)
+    access.admit_task(ask.caller, task.name)
+    return task, False, ""
 
 
 def _wishes(
@@ -129,6 +178,7 @@ def _wishes(
             yield from _chain(*_named_task(named.id[len(BYTE) :], ask, deck.config), deck)
         else:
             check(named.id, deck.config, deck.catalog)
+            access.admit_named(ask.caller, named.id)
             yield _Wish(named, _why_named(named, place, len(names)), True)
 
 
@@ -223,12 +273,12 @@ def _candidates(wishes: list[_Wish], deck: _Deck, notes: list[str]) -> list[Cand
 
 
 def _fitting(
-    ask: Ask, chain: list[Candidate], policy: Policy, deck: _Deck, notes: list[str]
+    ask: Ask, chain: tuple[Candidate, ...], policy: Policy, deck: _Deck, notes: list[str]
 ) -> tuple[Candidate, ...]:
     """The candidates for which the prompt is not surely too long. Raises ContextTooLong if none is left."""
     long = too_long(ask.messages, chain, ask.params)
     if not long:
-        return tuple(chain)
+        return chain
     if len(long) == len(chain):
         return _shortened(ask, chain, policy, deck, notes)
     notes.extend(
@@ -239,7 +289,7 @@ def _fitting(
 
 
 def _shortened(
-    ask: Ask, chain: list[Candidate], policy: Policy, deck: _Deck, notes: list[str]
+    ask: Ask, chain: tuple[Candidate, ...], policy: Policy, deck: _Deck, notes: list[str]
 ) -> tuple[Candidate, ...]:
     """Those that hold the prompt without its oldest messages, the roomiest first. Raises ContextTooLong."""
     never = too_long(core(ask.messages), chain, ask.params)

@@ -106,17 +106,16 @@ def dearest(model: Model, body_bytes: int, at: int | None = None) -> Model:
 def _at_most(price: Price | None, prompt: int, completion: int, searches: int) -> int | None:
     if price is None or price.prompt is None or price.completion is None:
         return None
-    into, out, search, fee = dearest = _dearest_of(price)
     try:
-        units = _whole_units(dearest)
+        units = _whole_units(price)
         if units is None:  # a price finer than a unit: rounded once, at the end
+            into, out, search, fee = _dearest_of(price)
             return _units((prompt, into), (completion, out), (searches, search), (1, fee))
     except ValueError:  # beyond any sum of money
         return None
     return prompt * units[0] + completion * units[1] + searches * units[2] + units[3]
 
 
-@lru_cache(maxsize=256)
 def _dearest_of(price: Price) -> tuple[Decimal, ...]:
     """The dearest price of a token in, of one out, of a search, and the fee."""
     return (
@@ -128,8 +127,9 @@ def _dearest_of(price: Price) -> tuple[Decimal, ...]:
 
 
 @lru_cache(maxsize=256)
-def _whole_units(prices: tuple[Decimal, ...]) -> tuple[int, ...] | None:
-    """Prices as units, where none of them has to be rounded."""
+def _whole_units(price: Price) -> tuple[int, ...] | None:
+    """The dearest prices as units, where none of them has to be rounded."""
+    prices = _dearest_of(price)
     units = tuple(to_units(price) for price in prices)
     return units if all(to_usd(one) == price for one, price in zip(units, prices, strict=True)) else None
 

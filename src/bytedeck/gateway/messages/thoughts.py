@@ -6,11 +6,10 @@ models' details a block's `signature` or `data` carries all that has no place of
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgspec
+from ..packed import pack, unpack
 
 Detail = dict[str, Any]
 
@@ -18,7 +17,6 @@ FORMAT = "anthropic-claude-v1"
 # Types of details that a person can read, and where their words stand.
 _WORDS = {"reasoning.text": "text", "reasoning.summary": "summary"}
 _HIDDEN = "reasoning.encrypted"
-_MARK = "byte1."
 _OF_THINKING = frozenset({"type", "text", "signature", "format", "index", "id"})
 _OF_HIDDEN = frozenset({"type", "data", "format", "index", "id"})
 
@@ -60,19 +58,19 @@ def signature_of(detail: Mapping[str, Any]) -> str:
         signed = detail.get("signature")
         return signed if isinstance(signed, str) else ""
     place = _place(detail)
-    return _pack({key: "" if key == place else value for key, value in detail.items()})
+    return pack({key: "" if key == place else value for key, value in detail.items()})
 
 
 def data_of(detail: Mapping[str, Any]) -> str:
     """What a redacted_thinking block carries of a detail."""
     if _is_own(detail, _HIDDEN, _OF_HIDDEN) and isinstance(data := detail.get("data"), str):
         return data
-    return _pack(detail)
+    return pack(detail)
 
 
 def detail_of_thinking(words: str, signature: str, index: int) -> Detail:
     """The detail that a signed thinking block was, at this place among its message's details."""
-    packed = _unpack(signature)
+    packed = unpack(signature)
     if packed is not None and (place := _place(packed)):
         return {**packed, place: words}
     return {
@@ -86,7 +84,7 @@ def detail_of_thinking(words: str, signature: str, index: int) -> Detail:
 
 def detail_of_data(data: str, index: int) -> Detail:
     """The detail that a redacted_thinking block was."""
-    packed = _unpack(data)
+    packed = unpack(data)
     return packed or {"type": _HIDDEN, "data": data, "format": FORMAT, "index": index}
 
 
@@ -113,18 +111,3 @@ def _is_own(detail: Mapping[str, Any], kind: str, fields: frozenset[str]) -> boo
     if detail.get("type") != kind or detail.get("format") != FORMAT:
         return False
     return detail.keys() <= fields and detail.get("id") is None
-
-
-def _pack(detail: Mapping[str, Any]) -> str:
-    return _MARK + urlsafe_b64encode(msgspec.json.encode(detail)).decode()
-
-
-def _unpack(text: str) -> Detail | None:
-    """What we packed; None where it is not of our making."""
-    if not text.startswith(_MARK):
-        return None
-    try:
-        found = msgspec.json.decode(urlsafe_b64decode(text.removeprefix(_MARK)))
-    except (ValueError, msgspec.DecodeError, RecursionError):  # binascii.Error is a ValueError
-        return None
-    return found if isinstance(found, dict) and found else None

@@ -17,8 +17,8 @@ from ...types import Delta, Reply
 from ..call import Call, Identity
 from ..parts import encode, error_of
 from . import object as objects
+from .names import names
 from .output import Output, status_of
-from .tools import custom_names
 
 _NOTHING = Delta()
 
@@ -30,7 +30,7 @@ class Events:
         self._call, self._identity = call, identity
         self._model = call.models[0] if call.models else ""
         self._writer = _Writer()
-        self._output = Output(identity.request, custom_names(call.echo), self._writer)
+        self._output = Output(identity.request, names(call.echo), self._writer)
         self._is_open = False
 
     def deltas(self, deltas: Sequence[Delta]) -> bytes:

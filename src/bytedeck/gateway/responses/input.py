@@ -13,7 +13,9 @@ from typing import Any
 from ...errors import InvalidRequest
 from ...types import Message
 from ..body import brief
+from ..packed import unpack
 from . import tools
+from .names import joined
 from .said import a_list, a_text, an_object, refuse
 
 Found = dict[str, Any]
@@ -22,6 +24,8 @@ _ROLES = ("user", "system", "developer")
 
 OWN_ID = re.compile(r"rs_[0-9a-f]{32}_\d+")
 """Ids that we made up for reasoning that had none: the upstream never knew them."""
+
+_PACKED = ("signature", "format")
 
 
 def messages(instructions: object, given: object) -> tuple[Message, ...]:
@@ -114,10 +118,11 @@ def _custom_call(turns: _Turns, name: str, item: Found) -> None:
 
 
 def _called(turns: _Turns, name: str, item: Found, arguments: str) -> None:
+    called = joined(item.get("namespace"), a_text(f"{name}.name", item.get("name")))
     call = {
         "id": a_text(f"{name}.call_id", item.get("call_id")),
         "type": "function",
-        "function": {"name": a_text(f"{name}.name", item.get("name")), "arguments": arguments},
+        "function": {"name": called, "arguments": arguments},
     }
     turns.call(call)
 
@@ -129,6 +134,7 @@ def _result(turns: _Turns, name: str, item: Found) -> None:
 
 def _reasoning(turns: _Turns, name: str, item: Found) -> None:
     """A summary, words with their signature, and an encrypted form: one detail each (wire reference 3.3)."""
+    item = _unpacked(item)
     about = {key: item[key] for key in ("id", "format") if item.get(key) is not None}
     if OWN_ID.fullmatch(str(about.get("id", ""))):
         del about["id"]
@@ -145,6 +151,14 @@ def _reasoning(turns: _Turns, name: str, item: Found) -> None:
     for detail in found:
         if not _proves(details, detail):
             details.append({**detail, **about, "index": len(details)})
+
+
+def _unpacked(item: Found) -> Found:
+    """A proof that stands where OpenAI has its encrypted form, in its own place again."""
+    ours = unpack(item.get("encrypted_content"))
+    if ours is None:
+        return item
+    return {**{key: ours[key] for key in _PACKED if key in ours}, **item, "encrypted_content": None}
 
 
 def _proves(details: list[Found], detail: Found) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import tools
+from ..packed import pack
+from . import names, tools
 
 Found = dict[str, Any]
 Step = tuple[str, Found]
@@ -129,6 +130,9 @@ class Thought(Item):
             told["summary" if self.kind == "summary" else "content"] = [part.told() for part in self.parts]
         if self._signature:
             told["signature"] = self._signature
+            # Some clients (Codex) send back only the fields that OpenAI has.
+            proof = {"signature": self._signature}
+            told["encrypted_content"] = pack(proof | ({"format": self._format} if self._format else {}))
         if self._secret:
             told["encrypted_content"] = self._secret
         return told
@@ -214,8 +218,15 @@ class Called(Item):
         super().__init__()
         self.call_id = call_id
         self.name = ""
+        self.known = names.Called("")
+        """How it is told; once it is open."""
         self.pieces: list[str] = []
-        self.is_open = self.is_custom = False
+        self.is_open = False
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether its input is free text."""
+        return self.known.is_custom
 
     @property
     def arguments(self) -> str:
@@ -223,7 +234,7 @@ class Called(Item):
 
     def farewell(self) -> Iterator[Step]:
         if not self.is_custom:
-            done = {"arguments": self.arguments or "{}", "name": self.name}
+            done = {"arguments": self.arguments or "{}", "name": self.known.name}
             yield "function_call_arguments.done", self.place | done
             return
         words = tools.said(self.arguments)
@@ -241,7 +252,9 @@ class Called(Item):
 
     def _told(self, status: str, words: str) -> Found:
         kind, field = ("custom_tool_call", "input") if self.is_custom else ("function_call", "arguments")
-        named = {"call_id": self.call_id, "name": self.name, field: words}
+        named = {"call_id": self.call_id, "name": self.known.name, field: words}
+        if self.known.namespace:
+            named["namespace"] = self.known.namespace
         return {"id": self.id, "type": kind, **named, "status": status}
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ...types import Delta, ToolCallPart
+from . import names
 from .items import Called, Item, Part, Picture, Said, Thought, annotation, logprob
 
 Found = dict[str, Any]
@@ -44,10 +45,10 @@ def status_of(finish_reason: str) -> str:
 class Output:
     """What an answer consists of so far."""
 
-    def __init__(self, mark: str, custom: frozenset[str], listener: Listener | None = None) -> None:
-        """`mark`: of which the items' ids are made. `custom`: tools whose calls are free text."""
+    def __init__(self, mark: str, known: names.Names, listener: Listener | None = None) -> None:
+        """`mark`: of which the items' ids are made. `known`: tools whose calls are told by another name or kind."""
         self.items: list[Item] = []
-        self._mark, self._custom = mark, custom
+        self._mark, self._known = mark, known
         self._tell = listener or Nobody()
         self._thought: Thought | None = None
         self._message: Said | None = None
@@ -198,7 +199,7 @@ class Output:
             self._tell.delta("function_call_arguments.delta", call.place, part.arguments)
 
     def _open_call(self, call: Called) -> None:
-        call.is_open, call.is_custom = True, call.name in self._custom
+        call.is_open, call.known = True, self._known.get(call.name, names.Called(call.name))
         self._open(call, "ctc" if call.is_custom else "fc")
         if call.pieces and not call.is_custom:  # free text can be read once its JSON is whole
             self._tell.delta("function_call_arguments.delta", call.place, call.arguments)

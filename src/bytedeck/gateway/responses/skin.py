@@ -13,10 +13,10 @@ from ...types import Delta, Reply, ToolCallPart
 from ..call import Call, Identity, Teller
 from ..parts import encode, error_of
 from .events import Events
+from .names import names
 from .object import finished
 from .output import Output, status_of
 from .request import read
-from .tools import custom_names
 
 
 class Responses:
@@ -33,7 +33,7 @@ class Responses:
 
     def whole(self, call: Call, reply: Reply, identity: Identity) -> bytes:
         """An answer that was not asked to stream: made of the same items as a stream of it."""
-        output = Output(identity.request, custom_names(call.echo))
+        output = Output(identity.request, names(call.echo))
         for delta in _deltas(reply):
             output.add(delta)
         status = status_of(reply.finish_reason)

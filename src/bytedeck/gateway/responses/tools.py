@@ -6,12 +6,13 @@ and its calls are told as custom ones again. Tools that OpenAI runs, or that onl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from ...errors import InvalidRequest
+from .names import joined
 from .said import a_list, a_text, an_object, json_text, refuse
 
 Found = dict[str, Any]
@@ -26,7 +27,9 @@ _NOT_IN_CHAT = ("openrouter:apply_patch", "openrouter:shell", "openrouter:tool_s
 
 def tools(value: object, found: Found) -> Found:
     """Those that the model may call: `allowed_tools` narrows them. None at all are better not told."""
-    told = [_tool(f"tools[{place}]", one) for place, one in enumerate(a_list("tools", value))]
+    told = [
+        made for place, one in enumerate(a_list("tools", value)) for made in _tools(f"tools[{place}]", one)
+    ]
     allowed = _allowed(found.get("tool_choice"))
     if allowed is not None:
         told = [one for one in told if _mark(one) in allowed]
@@ -40,7 +43,7 @@ def choice(value: object, found: Found) -> Found:
     wanted = an_object("tool_choice", value)
     kind = a_text("tool_choice.type", wanted.get("type"))
     if kind in ("function", "custom"):
-        name = a_text("tool_choice.name", wanted.get("name"))
+        name = joined(wanted.get("namespace"), a_text("tool_choice.name", wanted.get("name")))
         return {"tool_choice": {"type": "function", "function": {"name": name}}}
     if kind == "allowed_tools":
         return {"tool_choice": a_text("tool_choice.mode", wanted.get("mode"))}
@@ -54,11 +57,6 @@ def choice(value: object, found: Found) -> Found:
 def parallel(value: object, found: Found) -> Found:
     """It says something of tools only."""
     return {"parallel_tool_calls": value} if found.get("tools") else {}
-
-
-def custom_names(echo: Mapping[str, Any]) -> frozenset[str]:
-    """The tools whose calls are free text."""
-    return frozenset(one["name"] for one in echo.get("tools", ()) if one["type"] == "custom")
 
 
 def echoed(given: Iterable[Found]) -> list[Found]:
@@ -82,11 +80,34 @@ def said(arguments: str) -> str:
     return words if isinstance(words, str) else arguments
 
 
-_ADVICE = "which cannot be served: tools are functions, custom tools, web_search and OpenRouter's own (openrouter:…)."
+_ADVICE = (
+    "which cannot be served: tools are functions, custom tools, namespaces of them, web_search and OpenRouter's own "
+    "(openrouter:…)."
+)
 
 
-def _tool(name: str, found: object) -> Found:
+def _tools(name: str, found: object) -> Iterator[Found]:
+    """A tool, or those of a namespace."""
     tool = an_object(name, found)
+    if tool.get("type") != "namespace":
+        yield _tool(name, tool)
+        return
+    called, words = a_text(f"{name}.name", tool.get("name")), tool.get("description") or ""
+    for place, one in enumerate(a_list(f"{name}.tools", tool.get("tools"))):
+        where = f"{name}.tools[{place}]"
+        if an_object(where, one).get("type") not in ("function", "custom"):
+            raise refuse(f"{where}.type", one.get("type"), "function or custom")
+        made = _tool(where, one)
+        yield made | {"function": _within(called, a_text(f"{name}.description", words), made["function"])}
+
+
+def _within(namespace: str, words: str, function: Found) -> Found:
+    """A function of a namespace: chat has no other place for what is said of all of them."""
+    told = "\n\n".join(filter(None, (words, function.get("description"))))
+    return function | {"name": joined(namespace, function["name"])} | ({"description": told} if told else {})
+
+
+def _tool(name: str, tool: Found) -> Found:
     kind = a_text(f"{name}.type", tool.get("type"))
     if kind == "function":
         return _function(name, tool)
@@ -142,7 +163,8 @@ def _named(name: str, found: object) -> Found:
     tool = an_object(name, found)
     if a_text(f"{name}.type", tool.get("type")) not in ("function", "custom"):
         return tool
-    return {"type": "function", "function": {"name": a_text(f"{name}.name", tool.get("name"))}}
+    called = joined(tool.get("namespace"), a_text(f"{name}.name", tool.get("name")))
+    return {"type": "function", "function": {"name": called}}
 
 
 def _mark(tool: Found) -> tuple[str, str]:

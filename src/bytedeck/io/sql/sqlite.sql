@@ -3,8 +3,8 @@
 -- the provider's bill.
 
 -- name: begin
-insert into intent (attempt, request, number, task, model, key, streamed, worst_units, owner, at)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+insert into intent (attempt, request, number, task, model, key, streamed, worst_units, owner, at, upstream_key)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: mark
 insert into opened (intent, generation_id, at)
@@ -106,15 +106,19 @@ select
   attempt, request, number, at, task, model, key, streamed, worst_units, owner, settled_at, reconciled_at,
   outcome, quality, answered, provider, generation_id, finish_reason, error, cost_units, cost_text,
   upstream_units, is_byok, prompt_tokens, completion_tokens, total_tokens, cached_tokens,
-  cache_write_tokens, reasoning_tokens, web_searches, first_token_us, duration_us
-from attempts where at >= :since order by id desc limit :limit
+  cache_write_tokens, reasoning_tokens, web_searches, first_token_us, duration_us, upstream_key
+from attempts where at >= :since
+  and (:before = '' or id < (select id from intent where attempt = :before))
+  and (:key = '' or key = :key) and (:task = '' or task = :task)
+  and (:model = '' or model = :model) and (:outcome = '' or outcome = :outcome)
+order by id desc limit :limit
 
 -- name: export
 select
   id, attempt, request, number, at, task, model, key, streamed, worst_units, owner, settled_at, reconciled_at,
   outcome, quality, answered, provider, generation_id, finish_reason, error, cost_units, cost_text,
   upstream_units, is_byok, prompt_tokens, completion_tokens, total_tokens, cached_tokens,
-  cache_write_tokens, reasoning_tokens, web_searches, first_token_us, duration_us
+  cache_write_tokens, reasoning_tokens, web_searches, first_token_us, duration_us, upstream_key
 from attempts where id > :after and id <= :last and +at >= :since order by id limit :limit
 
 -- name: usage
@@ -162,7 +166,8 @@ where i.id >= :first and s.intent is null order by i.id
 select name, beat from owner where boot = :boot
 
 -- name: awaiting
-select i.attempt, coalesce(nullif(s.generation_id, ''), o.generation_id) as generation_id, i.key, s.at, i.id
+select i.attempt, coalesce(nullif(s.generation_id, ''), o.generation_id) as generation_id,
+  coalesce(nullif(i.upstream_key, ''), i.key), s.at, i.id
 from settlement s
 join intent i on i.id = s.intent
 left join opened o on o.intent = s.intent
@@ -182,14 +187,51 @@ select kind, count(*) from (
 select coalesce(max(id), 0) from intent
 
 -- name: recent
-select i.id, i.attempt, i.model, i.key, i.at, s.at, s.outcome, s.first_token_us, s.duration_us, s.completion_tokens
+select
+  i.id, i.attempt, i.model, coalesce(nullif(i.upstream_key, ''), i.key), i.at, s.at, s.outcome, s.first_token_us, s.duration_us,
+  s.completion_tokens
 from intent i left join settlement s on s.intent = i.id
 where i.id > :first and +i.at >= :since order by i.id
 
 -- name: watched
-select i.id, i.attempt, i.model, i.key, i.at, s.at, s.outcome, s.first_token_us, s.duration_us, s.completion_tokens
+select
+  i.id, i.attempt, i.model, coalesce(nullif(i.upstream_key, ''), i.key), i.at, s.at, s.outcome, s.first_token_us, s.duration_us,
+  s.completion_tokens
 from intent i left join settlement s on s.intent = i.id
 where i.id = :id and i.at >= :since
 
 -- name: learnt
 select model, outcome, at from learnt
+
+-- name: callers_version
+select version from callers_version
+
+-- name: callers
+select said from caller order by name
+
+-- name: caller
+select said from caller where name = ?
+
+-- name: secrets
+select digest, name, until from secret where until is null or until > ?
+
+-- name: put_caller
+insert into caller (name, said) values (?, ?)
+
+-- name: change_caller
+update caller set said = ?2 where name = ?1
+
+-- name: forget_caller
+delete from caller where name = ?
+
+-- name: put_secret
+insert into secret (digest, name) values (?, ?)
+
+-- name: replace_secret
+update secret set until = ?2 where name = ?1 and until is null
+
+-- name: forget_secrets
+delete from secret where name = ?
+
+-- name: forget_old_secrets
+delete from secret where until <= ?

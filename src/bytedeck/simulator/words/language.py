@@ -7,7 +7,7 @@ A user message may hold directives, for tests that need an exact answer:
     [[sim: words=120 reasoning=40 tools=get_weather finish=length]]      [[sim: say="exactly this, \\"quoted\\"\\n"]]
 
 `say` the text itself, `words` or `tokens` how many of them, `reasoning` how many tokens of thought, `tools` how many
-calls or the names of the functions, `finish` the finish reason, `refusal` the words of a refusal. What is not
+calls or the names of the functions, `arguments` what these are given, `finish` the finish reason, `refusal` the words of a refusal. What is not
 understood is ignored, and so is a value that does not fit its key; `misread` tells what that was.
 """
 
@@ -69,19 +69,22 @@ class Directives(msgspec.Struct, frozen=True, kw_only=True):
     tools: int | None = None
     names: tuple[str, ...] = ()
     """Functions by name."""
+    arguments: str | None = None
+    """Of each call, as they are."""
     finish: str | None = None
     refusal: str | None = None
 
 
 _FINISHES = frozenset({"stop", "length", "tool_calls", "content_filter", "error"})
 _NUMBERS = frozenset({"words", "tokens", "reasoning"})
-_TEXTS = frozenset({"say", "refusal"})
+_TEXTS = frozenset({"say", "refusal", "arguments"})
 _WANTED: Mapping[str, str] = {
     "say": "text",
     "words": "a whole number",
     "tokens": "a whole number",
     "reasoning": "a whole number",
     "tools": "a number, or names of functions",
+    "arguments": "text",
     "finish": "stop, length, tool_calls, content_filter or error",
     "refusal": "text",
 }

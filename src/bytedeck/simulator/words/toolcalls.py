@@ -89,15 +89,20 @@ def mark(model: Model, name: str, at: int, seed: str) -> str:
     return f"toolu_01{rest[:22]}" if model.native_stop == "end_turn" else f"call_{rest}"
 
 
+def _drawn(function: dict[str, Any], turns: Turns, seed: str, at: int) -> str:
+    """Arguments that fit the function's schema."""
+    wanted = function.get("parameters") or {"type": "object"}
+    value = schema.sample(wanted, seed, turns.key, function["name"], at)
+    # Arguments are an object, whatever the schema's root says.
+    return json.dumps(value if isinstance(value, dict) else {}, ensure_ascii=False)
+
+
 def pieces(functions: list[dict[str, Any]], model: Model, turns: Turns, seed: str) -> list[Piece]:
     """The calls in parts: first the name, then the arguments token by token."""
     told: list[Piece] = []
     for at, function in enumerate(functions):
         name = function["name"]
-        value = schema.sample(function.get("parameters") or {"type": "object"}, seed, turns.key, name, at)
-        if not isinstance(value, dict):
-            value = {}  # arguments are an object, whatever the schema's root says
-        arguments = words.split(json.dumps(value, ensure_ascii=False))
+        arguments = words.split(turns.asked.arguments or _drawn(function, turns, seed, at))
         opening = {"index": at, "id": mark(model, name, at, f"{seed}{turns.key}"), "name": name}
         told.append(Piece("tool", "", words.count(name), opening))
         told += [Piece("tool", part, 1, {"index": at}) for part in arguments]

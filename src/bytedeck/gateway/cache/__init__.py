@@ -1,0 +1,1 @@
+"""Answers that are kept, or heard by several who ask the same."""

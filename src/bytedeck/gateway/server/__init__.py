@@ -1,0 +1,1 @@
+"""Our own server: sockets, bounds on connections, workers, and an orderly end."""

@@ -290,6 +290,8 @@ class Run:
         return tuple(self._attempts[number] for number in sorted(self._attempts))
 
     def _told_notes(self, tried: Tried) -> tuple[str, ...]:
+        if not any(self._left_out.values()):
+            return tuple(self._notes)
         left_out = self._left_out[next(leg for leg, one in self._attempts.items() if one is tried.record)]
         return (*self._notes, compact.note(left_out)) if left_out else tuple(self._notes)
 

@@ -2,7 +2,8 @@
 
 This file imports nothing of ours but `money`, `events` and `callers`. Dicts stop at the wire: what comes from
 a provider or goes to one keeps its own shape only where passing it on untouched is the
-promise (messages, tools, annotations, reasoning details).
+promise (messages, tools, annotations, reasoning details). `gc=False` stands where each request
+makes some and none can hold itself: the cycle collector has nothing to look for there.
 """
 
 from __future__ import annotations
@@ -176,7 +177,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """What the caller should be told: a dead id's successor, an alias, an expiry."""
 
 
-class Request(Struct, frozen=True, kw_only=True):
+class Request(Struct, frozen=True, kw_only=True, gc=False):
     """One upstream request. The key is not in it: the wire adds it when it leaves."""
 
     route: Route
@@ -197,7 +198,7 @@ class ToolCall(Struct, frozen=True):
     type: str = "function"
 
 
-class ToolCallPart(Struct, frozen=True):
+class ToolCallPart(Struct, frozen=True, gc=False):
     """A piece of a tool call as it streams: `id` and `name` come once, `arguments` in pieces."""
 
     index: int
@@ -207,7 +208,7 @@ class ToolCallPart(Struct, frozen=True):
     type: str = "function"
 
 
-class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What one network read brought. `str(delta)` is its text."""
 
     text: str = ""
@@ -226,7 +227,7 @@ class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.text
 
 
-class Usage(Struct, frozen=True, kw_only=True):
+class Usage(Struct, frozen=True, kw_only=True, gc=False):
     """Tokens by the model's own tokenizer, and what they cost (wire.md section 4.2)."""
 
     prompt_tokens: int = 0
@@ -271,7 +272,7 @@ class Fault(Struct, frozen=True, kw_only=True):
     """What the person can do, where that is more than the table says."""
 
 
-class Attempt(Struct, frozen=True, kw_only=True):
+class Attempt(Struct, frozen=True, kw_only=True, gc=False):
     """One try at one model, as the caller may read it afterwards."""
 
     model: str
@@ -377,7 +378,7 @@ class Reply(Struct, frozen=True, kw_only=True):
         return next(answered, None)
 
 
-class Intent(Struct, frozen=True, kw_only=True):
+class Intent(Struct, frozen=True, kw_only=True, gc=False):
     """The row that is written before an attempt is dispatched. No prompt text, ever."""
 
     attempt: str
@@ -393,7 +394,7 @@ class Intent(Struct, frozen=True, kw_only=True):
     """As in `Ask`."""
 
 
-class Settlement(Struct, frozen=True, kw_only=True):
+class Settlement(Struct, frozen=True, kw_only=True, gc=False):
     """The row that ends an attempt."""
 
     attempt: str

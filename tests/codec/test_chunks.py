@@ -158,6 +158,14 @@ def test_one_reason_counts_and_the_raw_one_is_kept(reasons: tuple[str, ...], kep
     assert (reply.finish_reason, reply.native_finish_reason) == (kept, native)
 
 
+def test_a_native_reason_may_come_before_the_end() -> None:
+    """Some servers tell it with the last words, and the finish reason alone behind them."""
+    early = sse({"choices": [{"delta": {"content": "b"}, "native_finish_reason": "end_turn"}]})
+    last = sse({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+    reply = read(words("a"), early, last).reply()
+    assert (reply.text, reply.native_finish_reason) == ("ab", "end_turn")
+
+
 @pytest.mark.parametrize("reason", ["", "weird", "cancelled", None])
 def test_an_unknown_reason_proves_nothing(reason: str | None) -> None:
     """Not with `[DONE]` either: the answer is truncated, and the reason is told."""

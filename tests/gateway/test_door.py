@@ -20,8 +20,8 @@ from bytedeck.callers import Caller, Ring
 from bytedeck.claims import Budget
 from bytedeck.errors import LedgerError
 from bytedeck.gateway.app import App, Settings
+from bytedeck.gateway.door import access as accesses
 from bytedeck.gateway.door.access import Access
-from bytedeck.gateway.door.door import access as accesses
 from bytedeck.guard.access import digest
 from bytedeck.io.keys import Keys
 from gateways import Gateway, dial, post, read_until

@@ -17,6 +17,7 @@ from ..types import Ask, Candidate, Model, Plan, Price
 CAPS = ("max_tokens", "max_completion_tokens")
 """The fields that bound an answer's length."""
 _MILLION = 1_000_000
+_A_NUMBER = (int, float, type(None))
 _TIERS = (None, "default", "flex")
 """Service tiers that cost no more than the price list says."""
 
@@ -35,14 +36,14 @@ def answers(ask: Ask, plan: Plan) -> int:
     """How many answers are paid for: of several the first one is read."""
     wanted = ask.params.get("n", plan.defaults.get("n"))
     # What is not finite is null in JSON, and so is what is not there.
-    return max(1, math.ceil(wanted)) if isinstance(wanted, int | float) and math.isfinite(wanted) else 1
+    return max(1, math.ceil(wanted)) if isinstance(wanted, (int, float)) and math.isfinite(wanted) else 1
 
 
 def is_bounded(ask: Ask, plan: Plan, candidate: Candidate) -> bool:
     """Whether bytes and tokens bound what this costs: searches, plugins, linked files, pictures that are made and
     dearer service tiers have prices of their own, and what is no number bounds nothing."""
     wished = {**plan.defaults, **ask.params}
-    if not all(map(is_whole, caps(wished))) or not isinstance(wished.get("n"), int | float | None):
+    if not all(map(is_whole, caps(wished))) or not isinstance(wished.get("n"), _A_NUMBER):
         return False
     if ":online" in candidate.model or wished.get("plugins") or "web_search_options" in wished:
         return False
@@ -97,7 +98,9 @@ def _usd(said: object) -> Decimal | None:
 
 def _has_files(content: object) -> bool:
     """Whether a message holds anything but text: pictures, sounds, films and files are priced by themselves."""
-    parts = content if isinstance(content, list | tuple) else ()
+    if isinstance(content, str):
+        return False
+    parts = content if isinstance(content, (list, tuple)) else ()
     return any(not isinstance(part, dict) or part.get("type") != "text" for part in parts)
 
 

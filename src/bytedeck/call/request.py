@@ -47,7 +47,7 @@ _BYTES_A_TOKEN = 2
 _REASONING = frozenset({"reasoning", "reasoning_effort", "include_reasoning"})
 
 
-class Amends(Struct, frozen=True):
+class Amends(Struct, frozen=True, gc=False):
     """Changes with which a request is sent once more (wire reference, letter M); each happens once."""
 
     done: frozenset[str] = frozenset()
@@ -56,7 +56,7 @@ class Amends(Struct, frozen=True):
     """How many of the oldest messages are not sent."""
 
 
-class Composed(Struct, frozen=True):
+class Composed(Struct, frozen=True, gc=False):
     """A request, and whether its answer has to be held until it is whole (`local_shape`)."""
 
     request: Request
@@ -188,7 +188,7 @@ def check(ask: Ask) -> None:
     if not ask.messages:
         raise InvalidRequest("There is nothing to ask: the list of messages is empty.")
     stop = ask.params.get("stop")
-    if isinstance(stop, list | tuple) and len(stop) > MAX_STOPS:
+    if isinstance(stop, (list, tuple)) and len(stop) > MAX_STOPS:
         raise InvalidRequest(f"stop takes at most {MAX_STOPS} texts, and there are {len(stop)}.")
     for cap in CAPS:
         most = ask.params.get(cap)

@@ -21,7 +21,7 @@ from ..types import Delta, Intent, Request, Settlement
 Phase = Literal["begin", "connect", "headers", "body"]
 
 
-class Begin(Struct, frozen=True):
+class Begin(Struct, frozen=True, gc=False):
     """Limits, reservation and intent, handed to the store at once. The verdict comes through
     `Wait` as `Began` or `Refused`; a store that fails comes as `Broken("begin", …)`."""
 
@@ -31,14 +31,14 @@ class Begin(Struct, frozen=True):
     """What it takes from limits and budgets; None: nothing limits it."""
 
 
-class Start(Struct, frozen=True):
+class Start(Struct, frozen=True, gc=False):
     """The leg's connection exists from now on. No I/O happens before the next `Wait`."""
 
     leg: int
     request: Request
 
 
-class Mark(Struct, frozen=True):
+class Mark(Struct, frozen=True, gc=False):
     """The ledger's `opened` row: the upstream gave the generation a name."""
 
     leg: int
@@ -46,7 +46,7 @@ class Mark(Struct, frozen=True):
     generation_id: str
 
 
-class Wait(Struct, frozen=True):
+class Wait(Struct, frozen=True, gc=False):
     """Wait for one of the legs until a moment. With no leg it is a pause.
 
     The driver may end a leg that is still silent at `until`: after a `Tick` only `Settle` is left for it.
@@ -65,13 +65,13 @@ class Speak(Struct, frozen=True):
     leg: int
 
 
-class Emit(Struct, frozen=True):
+class Emit(Struct, frozen=True, gc=False):
     """Hand over to the caller, once per network read."""
 
     deltas: list[Delta]
 
 
-class Settle(Struct, frozen=True):
+class Settle(Struct, frozen=True, gc=False):
     """Ends the leg: its row, and its connection, which may be used again if the answer was whole."""
 
     leg: int
@@ -82,7 +82,7 @@ class Settle(Struct, frozen=True):
 Command: TypeAlias = Begin | Start | Mark | Wait | Speak | Emit | Settle
 
 
-class Began(Struct, frozen=True):
+class Began(Struct, frozen=True, gc=False):
     leg: int
     at: float
     warnings: tuple[str, ...] = ()
@@ -103,7 +103,7 @@ class Refused(Struct, frozen=True):
     """The units that a budget could reserve now, where it is in the way."""
 
 
-class Opened(Struct, frozen=True):
+class Opened(Struct, frozen=True, gc=False):
     """The response's status line and headers are here. `headers` has lower-case names."""
 
     leg: int
@@ -114,13 +114,13 @@ class Opened(Struct, frozen=True):
     headers: dict[str, str]
 
 
-class Data(Struct, frozen=True):
+class Data(Struct, frozen=True, gc=False):
     leg: int
     at: float
     data: bytes
 
 
-class Ended(Struct, frozen=True):
+class Ended(Struct, frozen=True, gc=False):
     """The body ended cleanly."""
 
     leg: int
@@ -136,7 +136,7 @@ class Broken(Struct, frozen=True):
     why: str
 
 
-class Tick(Struct, frozen=True):
+class Tick(Struct, frozen=True, gc=False):
     """`until` has passed; `at` is never before it."""
 
     at: float

@@ -30,7 +30,7 @@ from .shapes import (
 from .sse import Decoder, EventTooLarge
 from .usage import read_usage
 
-_FOR_A_PERSON = ("reasoning", "text", "refusal", "audio", "images", "tool_calls")
+_FOR_A_PERSON = frozenset(("reasoning", "text", "refusal", "audio", "images", "tool_calls"))
 
 # Every reason that says how an answer ended → ours. One that is not here proves nothing.
 REASONS = {
@@ -96,7 +96,7 @@ class Reader:
         self._native_seen = ""
         self._had_blank_reason = False
         self._head: dict[str, Any] = {}
-        self._extra: dict[str, Any] = {}
+        """What was said beside the words, each member as it was said last."""
         self._parts: dict[str, list[Any]] = {name: [] for name in (*STRINGS, "reasoning_details", "logprobs")}
         self._tool_calls = ToolCalls()
         self._annotations = Once()
@@ -184,7 +184,7 @@ class Reader:
             system_fingerprint=text_of(self._head.get("system_fingerprint")),
             service_tier=text_of(self._head.get("service_tier")),
             openrouter_metadata=drawn(self._head, "openrouter_metadata") or None,
-            extra=dict(self._extra),
+            extra={key: value for key, value in self._head.items() if key not in _KNOWN},
         )
 
     # -- events ----------------------------------------------------------------------------------
@@ -224,8 +224,7 @@ class Reader:
 
     def _read_whole(self, chunk: Chunk, payload: bytes, runs: Runs) -> None:
         """An event that brings more than words, or something else."""
-        is_middle = chunk.choices and chunk.usage is None and chunk.error is None and self._has_head
-        if not is_middle or any(choice.finish_reason is not None for choice in chunk.choices or ()):
+        if not (self._has_head and _is_middle(chunk)):
             self._note(read_object(payload), payload)
         self._take(chunk, runs)
 
@@ -256,14 +255,9 @@ class Reader:
             return
         self._has_head = True
         self.generation_id = self.generation_id or text_of(found.get("id"))
-        for key, value in found.items():
-            if value is not None:
-                (self._head if key in _KNOWN else self._extra)[key] = value
+        self._head.update({key: value for key, value in found.items() if value is not None})
         if found.get("usage"):
             self.usage = read_usage(read_bill(payload), self.usage)
-        for choice in objects(found.get("choices")):
-            if choice.get("index", 0) == 0:
-                self._native_seen = text_of(choice.get("native_finish_reason")) or self._native_seen
 
     def _take(self, chunk: Chunk, runs: Runs, is_stream: bool = True) -> None:
         error = chunk.error
@@ -272,7 +266,7 @@ class Reader:
                 self._take_choice(choice, runs)
                 error = error or choice.error
         if error:
-            has_tokens = self.tokens or any(name in _FOR_A_PERSON for name, _ in runs)
+            has_tokens = self.tokens or not _FOR_A_PERSON.isdisjoint(name for name, _ in runs)
             self._fail(error, is_stream, has_tokens)
         elif self._reason == "error":
             reason = self._native_reason
@@ -284,15 +278,20 @@ class Reader:
         if isinstance(choice.logprobs, dict):
             found = [*objects(choice.logprobs.get("content")), *objects(choice.logprobs.get("refusal"))]
             add(runs, "logprobs", found)
+        if choice.native_finish_reason:
+            self._native_seen = choice.native_finish_reason
         if choice.finish_reason is not None:
             self._finish(choice.finish_reason)
 
     def _take_piece(self, piece: Piece, runs: Runs) -> None:
-        add(runs, "reasoning", piece.reasoning or piece.reasoning_content)
+        if thoughts := piece.reasoning or piece.reasoning_content:
+            add(runs, "reasoning", thoughts)
         if piece.reasoning_details is not None:
             add(runs, "reasoning_details", objects(piece.reasoning_details))
-        add(runs, "text", piece.content)
-        add(runs, "refusal", piece.refusal)
+        if piece.content:
+            add(runs, "text", piece.content)
+        if piece.refusal:
+            add(runs, "refusal", piece.refusal)
         if piece.annotations is not None:
             add(runs, "annotations", self._annotations.add(piece.annotations))
         if piece.audio is not None:
@@ -336,6 +335,8 @@ class Reader:
 
     def _deltas(self, runs: Runs) -> list[Delta]:
         """What one read brought, as Deltas; it is remembered for the reply."""
+        if not runs:
+            return []
         if len(runs) == 1 and runs[0][0] == "text":
             text = "".join(runs[0][1])
             self._parts["text"].append(text)
@@ -351,7 +352,7 @@ class Reader:
                 self._parts[name] += value
         for item in fields.get("audio", ()):
             self._audio.add(item)
-        self.tokens = self.tokens or any(name in fields for name in _FOR_A_PERSON)
+        self.tokens = self.tokens or not _FOR_A_PERSON.isdisjoint(fields)
         return Delta(**fields)
 
     def _has_content(self) -> bool:
@@ -378,6 +379,14 @@ class Reader:
 
     def _fault(self, code: str, message: str = "") -> Fault:
         return Fault(code=code, message=message, provider=text_of(self._head.get("provider")))
+
+
+def _is_middle(chunk: Chunk) -> bool:
+    """Whether an event brings nothing that only a stream's first and last ones do."""
+    choices = chunk.choices
+    if not choices or chunk.usage is not None or chunk.error is not None:
+        return False
+    return all(choice.finish_reason is None for choice in choices)
 
 
 def _is_readable(event: bytes) -> bool:

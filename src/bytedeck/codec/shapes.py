@@ -35,6 +35,7 @@ class Piece(Struct, gc=False):
 class Choice(Struct, gc=False):
     delta: Piece | None = None
     finish_reason: str | None = None
+    native_finish_reason: str | None = None
     logprobs: Any = None
     error: Any = None
     index: int = 0
@@ -115,6 +116,7 @@ def _choice(found: dict[str, Any], part: str) -> Choice:
     return Choice(
         delta=_piece(piece) if isinstance(piece, dict) else None,
         finish_reason=text_of(found.get("finish_reason")),
+        native_finish_reason=text_of(found.get("native_finish_reason")),
         logprobs=found.get("logprobs"),
         error=found.get("error"),
         index=found["index"] if isinstance(found.get("index"), int) else 0,
@@ -151,7 +153,7 @@ def objects(found: object) -> list[dict[str, Any]]:
     """The objects of a list; a lone object counts as a list of one."""
     if isinstance(found, dict):
         return [found]
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list | tuple) else []
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, (list, tuple)) else []
 
 
 def text_of(found: object) -> str:

@@ -92,10 +92,8 @@ def _with_cost_of(usage: Usage, before: Usage) -> Usage:
 
 def _searches(found: dict[str, Any]) -> int:
     """The docs and the specification name it differently (wire reference 4.2); it is one count."""
-    return max(
-        _count(drawn(found, key), "web_search_requests")
-        for key in ("server_tool_use", "server_tool_use_details")
-    )
+    named, detailed = drawn(found, "server_tool_use"), drawn(found, "server_tool_use_details")
+    return max(_count(named, "web_search_requests"), _count(detailed, "web_search_requests"))
 
 
 def _count(found: dict[str, Any], key: str) -> int:
@@ -113,7 +111,7 @@ def _count(found: dict[str, Any], key: str) -> int:
 
 def _money(value: object) -> tuple[int | None, str]:
     """A cost → units and the provider's own text; None for what is no sum that can be charged."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    if type(value) is not int and type(value) is not str:  # a bool is no sum
         return None, ""
     try:
         units = to_units(value)

@@ -28,7 +28,7 @@ class Call(Struct, frozen=True, kw_only=True):
     """What the answer has to repeat of the request, in the protocol's own terms."""
 
 
-class Identity(Struct, frozen=True, kw_only=True):
+class Identity(Struct, frozen=True, kw_only=True, gc=False):
     """What an answer is called."""
 
     request: str

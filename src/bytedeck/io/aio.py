@@ -34,6 +34,8 @@ MOST_UNREAD = 256 * 1024
 READ_SIZE = 256 * 1024
 # When a name's next address is tried beside one that does not answer (RFC 8305).
 _NEXT_ADDRESS = 0.25
+_AS_IT_IS = Inflate({})
+"""Of answers that are not encoded, which is all that are asked for."""
 
 
 class _Connection(asyncio.BufferedProtocol):
@@ -270,7 +272,7 @@ class AsyncHttpLine:
         self._base_url = ""
         self._connection: _Connection | None = None
         self._response = Response(request.method)
-        self._inflate = Inflate({})
+        self._inflate = _AS_IT_IS
 
     async def open(self) -> tuple[int, dict[str, str]]:
         wire, request, response = self._wire, self._request, self._response
@@ -289,7 +291,8 @@ class AsyncHttpLine:
                 await _read_on(connection, response)
         except (OSError, Malformed) as exc:
             raise WireError("headers", str(exc) or type(exc).__name__) from exc
-        self._inflate = Inflate(response.headers)
+        if "content-encoding" in response.headers:
+            self._inflate = Inflate(response.headers)
         return response.status, response.headers
 
     async def read(self) -> bytes:

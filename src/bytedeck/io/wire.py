@@ -88,7 +88,7 @@ class AsyncWire(Protocol):
     async def aclose(self) -> None: ...
 
 
-class Endpoint(Struct, frozen=True):
+class Endpoint(Struct, frozen=True, gc=False):
     """Where a route's requests go. The headers hold the key, so this is never printed."""
 
     base_url: str

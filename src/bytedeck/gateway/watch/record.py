@@ -13,7 +13,7 @@ LEFT = "abandoned"
 """The outcome of a request whose client hung up, as the ledger's rows call it."""
 
 
-class Record(Struct, frozen=True, kw_only=True):
+class Record(Struct, frozen=True, kw_only=True, gc=False):
     """One request."""
 
     id: str

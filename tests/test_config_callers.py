@@ -98,8 +98,11 @@ def test_what_is_understood(fields: dict[str, Any], name: str, value: object) ->
     ("fields", "says"),
     [
         *(({"budgets": [text]}, "budgets: expected a budget such as 5/day")
-          for text in ("5", "-5/day", "0/day", "5/hour", "5 USD/day", "1000001/day", "5/day hardly", "nan/day", "")
-          if text),
+          for text in ("5", "-5/day", "0/day", "5/hour", "5 USD/day", "1000001/day", "5/day hardly", "nan/day")),
+        *(({field: value}, f"{field}: one of them is empty; ")
+          for field in ("models", "tasks", "budgets") for value in ([""], [" "], ["", "*"], ["a/b", ""])),
+        *(({field: value}, f"{field}: it is empty; ")
+          for field in ("requests", "tokens", "expires") for value in ("", " ")),
         ({"requests": "fast"}, "requests: expected a limit"),
         ({"tokens": "0/minute"}, "tokens: expected a limit"),
         ({"requests": "1/fortnight"}, "requests: expected a limit"),

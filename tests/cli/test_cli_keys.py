@@ -61,13 +61,16 @@ def test_create_as_json(byte, keys: SqliteKeys) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "says"),
     [
-        (("--budget", "-5/day"), 2, "budgets: expected a budget such as 5/day"),
-        (("--budget", "5"), 2, "budgets: expected"),
-        (("--rpm", "0"), 2, "requests: expected a limit"),
+        (("--budget", "-5/day"), 2, "--budget: expected a budget such as 5/day"),
+        (("--budget", "5"), 2, "--budget: expected"),
+        (("--rpm", "0"), 2, "--rpm: expected a whole number from 1, or off."),
+        (("--rpd", "-1"), 2, "--rpd: expected a whole number from 1, or off."),
+        (("--tpm", "abc"), 2, "--tpm: expected a whole number from 1, or off."),
+        (("--expires", "soon"), 2, "--expires: expected a span"),
         (("--rpm", "1", "--rpd", "2"), 2, "--rpm and --rpd"),
-        (("--expires", "2020-01-01"), 2, "2020-01-01 is in the past"),
-        (("--models", "no-such"), 2, "expected a model's id"),
-        (("--cache", "-1"), 2, "cache: expected a span"),
+        (("--expires", "2020-01-01"), 2, "--expires: 2020-01-01 is in the past"),
+        (("--models", "no-such"), 2, "--models: expected a model's id"),
+        (("--cache", "-1"), 2, "--cache: expected a span"),
         (("--cache", "40d"), 14, "0 to 31 days"),
         (("--tasks", "codng"), 6, "Did you mean: coding?"),
         (("--budget", "5/day", "--budget", "6/day"), 14, "two: day"),
@@ -79,6 +82,39 @@ def test_what_cannot_be_meant(byte, home: Path, options: tuple[str, ...], code: 
     assert (told.exit_code, told.stdout) == (code, "")
     assert says in " ".join(told.stderr.split())
     assert not (home / "ledger.db").exists()
+
+
+EMPTY = {
+    "--models": ("", " ", " , ", "\u00a0"),
+    "--tasks": ("", ","),
+    "--budget": ("", " "),
+    "--rpm": ("",),
+    "--rpd": (" ",),
+    "--tpm": ("",),
+    "--expires": ("", " "),
+}
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [(name, one) for name, values in EMPTY.items() for one in values]
+)
+def test_an_empty_value_opens_nothing(byte, keys: SqliteKeys, option: str, value: str) -> None:
+    """It may be a variable that nobody has set: no key is made by it, and none may do more by it."""
+    told = byte("keys", "create", "bob", option, value)
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert f"{option} is empty; " in " ".join(told.stderr.split())
+    byte("keys", "create", "alice", "--models", "a/b", "--tasks", "coding", "--budget", "5/day", "--rpm", "6",
+         "--tpm", "7", "--expires", "30d")  # fmt: skip
+    before = keys.list()
+    assert byte("keys", "update", "alice", option, value).exit_code == 2
+    assert keys.list() == before
+    assert [one.name for one in before] == ["alice"]
+
+
+def test_a_comma_too_many(byte, keys: SqliteKeys) -> None:
+    """Between names that are there an empty one is a slip, and means nothing."""
+    assert byte("keys", "create", "alice", "--models", "a/b,,c/d,").exit_code == 0
+    assert keys.find("alice").models == ("a/b", "c/d")
 
 
 @pytest.mark.parametrize("name", ["Alice", "sk-or-v1-abc", "a b", "x" * 65])
@@ -176,6 +212,9 @@ def test_revoke_and_forget(byte, keys: SqliteKeys) -> None:
     """A revoked one stays until it is forgotten; that the last one went is told."""
     byte("keys", "create", "alice")
     assert byte("keys", "revoke", "alice").stdout == "The key alice is revoked.\n"
+    assert byte("keys", "revoke", "alice").stdout == "The key alice was revoked already.\n"
+    told = byte("keys", "update", "alice", "--rpm", "3")
+    assert told.stdout == "The key alice: everything; 3 requests a minute; revoked, so nobody can use it.\n"
     assert byte("keys", "rotate", "alice").exit_code == 14
     assert "the last one" in byte("keys", "forget", "alice").stderr
     assert keys.list() == ()

@@ -106,6 +106,11 @@ WRONG = {
     "no budget": ("POST", "keys", {"name": "a", "budgets": ["-5/day"]}, "", 422, "budgets"),
     "no limit": ("POST", "keys", {"name": "a", "requests": "many"}, "", 422, "requests"),
     "no task": ("POST", "keys", {"name": "a", "tasks": ["codign"]}, "", 422, ""),
+    "an empty model": ("POST", "keys", {"name": "a", "models": [""]}, "", 422, "models"),
+    "an empty task": ("POST", "keys", {"name": "a", "tasks": ["coding", " "]}, "", 422, "tasks"),
+    "an empty budget": ("POST", "keys", {"name": "a", "budgets": [""]}, "", 422, "budgets"),
+    "an empty limit": ("POST", "keys", {"name": "a", "requests": ""}, "", 422, "requests"),
+    "an empty end": ("POST", "keys", {"name": "a", "expires": ""}, "", 422, "expires"),
     "a past end": ("POST", "keys", {"name": "a", "expires": "2001-01-01"}, "", 422, "expires"),
     "no role": ("POST", "keys", {"name": "a", "role": "king"}, "", 422, "role"),
     "a list": ("POST", "keys", b"[]", "", 422, ""),
@@ -134,6 +139,23 @@ async def test_what_is_wrong(app: App, name: str) -> None:
     assert (error["code"], error.get("param", "")) == (status, field)
     assert error["message"].endswith((".", "?")), error
     assert not app.hub.house.keys.list()
+
+
+async def test_nothing_empty_opens_a_key(app: App) -> None:
+    """A text that says nothing changes nothing; a list that holds nothing, and `*`, say everything."""
+    before = (await asked(app, "POST", "keys", NEW, status=201))["key"]
+    admin = bearer((await asked_root(app))["secret"])
+
+    async def change(**fields: Any) -> Told:
+        return await ask(app, "PATCH", "/admin/v1/keys/ada", admin, fields)
+
+    for field in ("models", "tasks", "budgets"):
+        told = await change(**{field: [""]})
+        assert (told.status, told.json["error"]["param"]) == (422, field)
+        assert "one of them is empty; " in told.json["error"]["message"]
+    assert (await ask(app, "GET", "/admin/v1/keys/ada", admin)).json == before
+    opened = (await change(models=[], tasks=["*"], budgets=["off"], expires="never")).json
+    assert [opened[field] for field in ("models", "tasks", "budgets", "expires")] == [[], [], [], None]
 
 
 async def test_a_name_that_is_taken(app: App) -> None:

@@ -248,7 +248,7 @@ def test_what_happens_besides_words_is_a_comment() -> None:
     ]
     body = streamed(deltas, Reply(finish_reason="stop", seams=(seam,)))
     comments = [line for line in body.decode().split("\n\n") if line.startswith(":")]
-    assert [line.split(" ")[2] for line in comments] == ["waiting", "fell_back", "seam"]
+    assert [line.split(" ")[2] for line in comments] == ["waiting", "fell_back", "seam", "cost"]
     assert '"kind":"proven"' in comments[2]
     assert body.startswith(b": byte waiting")
     message = read_stream(body)

@@ -226,3 +226,23 @@ def test_a_stderr_that_takes_a_part(pipe: tuple[int, int]) -> None:
     logs.write_lines(writable, data)
     reader.join(10)
     assert b"".join(found).splitlines() == data.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "level"),
+    [
+        (200, "answered", "info"),
+        (200, "abandoned", "info"),
+        (0, "abandoned", "info"),
+        (200, "truncated", "warning"),
+        (404, "invalid_request", "warning"),
+        (502, "answered", "error"),
+    ],
+)
+async def test_how_bad_it_is(paper: Paper, status: int, outcome: str, level: str) -> None:
+    """A stream that broke off has a status of 200, and is a warning all the same."""
+    app = await logged_app("json", paper)
+    told = Record(id="", protocol="chat", method="POST", path="/", status=status, outcome=outcome, seconds=0)
+    app.log.request(told)
+    await app.aclose()
+    assert [line["level"] for line in paper.lines] == [level]

@@ -133,6 +133,7 @@ def test_it_starts_without_a_key(serving: Any, monkeypatch: pytest.MonkeyPatch) 
         told = read_until(connection, b"}}")
     assert told.startswith(b"HTTP/1.1 503")
     assert b"no_way_to_answer" in told
+    assert b"x-should-retry: false" in told  # who asks again is told the same
 
 
 def test_it_says_how_to_point_a_client_at_it(sim: Simulator) -> None:

@@ -225,6 +225,9 @@ def test_names(name: str) -> None:
     assert access.checked(Caller(name=name), 0).name == name
 
 
+LEAKED = "sk-or-v1-" + "0123456789abcdef" * 4
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
@@ -234,6 +237,8 @@ def test_names(name: str) -> None:
         ({"tags": ("a",) * 201}, "The tags of a key"),
         ({"tags": (" ",)}, "One of the tags is empty"),
         ({"models": ("",)}, "One of the models is empty"),
+        ({"owner": LEAKED}, r"^The owner looks like an API key\.$"),
+        *(({what: ("a", LEAKED)}, rf"^One of the {what} looks like an API key\.$") for what in ("tags", "models", "tasks")),
         ({"budgets": (Budget("all", "", "day", USD),)}, "has to be for that key"),
         ({"budgets": (Budget("key", "bob", "day", USD),)}, "has to be for that key"),
         ({"budgets": (Budget("key", "alice", "day", 1), Budget("key", "alice", "day", 2))}, "has two: day"),

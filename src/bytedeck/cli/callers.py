@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from ..house import House
 
 _HEADS = ("NAME", "KEY", "STATE", "MAY USE", "LIMITS", "BUDGETS", "OWNER")
+_OPTIONS = {
+    "models": "--models",
+    "tasks": "--tasks",
+    "budgets": "--budget",
+    "tokens": "--tpm",
+    "expires": "--expires",
+    "cache": "--cache",
+}
+"""What a field is called here; that of the requests is --rpm or --rpd."""
 _ONCE = "This is the only time that it is shown; what is kept is its digest."
 _SETTINGS = (
     click.option("--budget", "budgets", multiple=True, metavar="BUDGET",
@@ -157,8 +166,9 @@ def rotate(name: str, grace: str, json_: bool) -> None:
 def revoke(name: str) -> None:
     """Accept a virtual key no more, for good. Gateways that run know within a second."""
     with _house() as house:
+        was = house.keys.find(name).revoked is not None
         house.keys.revoke(name)
-    tell.out(f"The key {name} is revoked.")
+    tell.out(f"The key {name} was revoked already." if was else f"The key {name} is revoked.")
     tell.say(f"It is kept, so that its holder is told why. To remove it: byte keys forget {name}", dim=True)
 
 
@@ -214,7 +224,7 @@ def _applied(house: House, caller: Caller, given: dict[str, Any]) -> Caller:
             now=_now(),
         )
     except InvalidRequest as exc:
-        raise click.BadParameter(exc.message) from exc
+        raise click.BadParameter(_in_options(exc.message, given)) from exc
     for pattern in found.models:
         if not _is_listed(house, pattern):
             tell.warn(f"no model of the catalogue is called {pattern}.")
@@ -231,12 +241,37 @@ def _is_listed(house: House, pattern: str) -> bool:
     return catalog.find(pattern) is not None or any(fnmatchcase(one, literal) for one in catalog.by_id)
 
 
+def _in_options(sentence: str, given: dict[str, Any]) -> str:
+    """What is wrong with a field, as a sentence on the option that was typed."""
+    field, _, rest = sentence.partition(": ")
+    option = _OPTIONS.get(field)
+    if field == "requests":
+        option = "--rpm" if given["rpd"] is None else "--rpd"
+    if option is None or not rest:
+        return sentence
+    is_count = field in ("requests", "tokens")
+    return f"{option}: " + ("expected a whole number from 1, or off." if is_count else rest)
+
+
+def _refuse_empty(given: dict[str, Any]) -> None:
+    """An option without a value may be a variable that nobody has set."""
+    from ..config.callers import LIFTED
+
+    counts = {"rpm": "requests", "rpd": "requests", "tpm": "tokens"}
+    for name in ("models", "tasks", "budgets", "expires", *counts):
+        texts = given[name] if isinstance(given[name], tuple) else (given[name],)
+        if any(text is not None and not any(map(str.strip, text.split(","))) for text in texts):
+            option = "--budget" if name == "budgets" else f"--{name}"
+            raise click.BadParameter(f"{option} is empty; {LIFTED[counts.get(name, name)]}.")
+
+
 def _said(given: dict[str, Any]) -> Said:
     """The options in the words of `Said`; one that was not given says nothing."""
     from msgspec import UNSET
 
     from ..config.callers import Said
 
+    _refuse_empty(given)
     if given["rpm"] is not None and given["rpd"] is not None:
         raise click.BadParameter("--rpm and --rpd are one limit in two forms: give one of them.")
     per_day = given["rpd"] is not None
@@ -261,7 +296,8 @@ def _per(said: str | None, span: str) -> str | None:
 
 
 def _names(said: tuple[str, ...]) -> tuple[str, ...] | None:
-    return tuple(name.strip() for one in said for name in one.split(",")) if said else None
+    names = (name.strip() for one in said for name in one.split(","))
+    return tuple(name for name in names if name) if said else None
 
 
 def _show(house: House, name: str, secret: str, json_: bool) -> None:
@@ -303,7 +339,13 @@ def _budgets(one: Caller) -> str:
 
 def _sentence(one: Caller) -> str:
     """What it may do, on one line."""
-    parts = (_may(one), _rates(one), _budgets(one) and f"spends at most {_budgets(one)}")
+    state = one.state(_now())
+    parts = (
+        _may(one),
+        _rates(one),
+        _budgets(one) and f"spends at most {_budgets(one)}",
+        f"{state}, so nobody can use it" if state != "active" else "",
+    )
     return "; ".join(part for part in parts if part) + "."
 
 

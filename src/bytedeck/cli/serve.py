@@ -152,6 +152,9 @@ def _announce(url: str, hub: AsyncHub, how: str) -> None:
     for sentence in hub.warnings:
         tell.warn(sentence)
     tell.say(f"The gateway listens at {url}. Point a client at it:")
+    url = url.replace("//0.0.0.0:", "//127.0.0.1:").replace(
+        "//[::]:", "//[::1]:"
+    )  # for clients on this machine
     has_keys = bool(hub.house.keys.load().callers)
     key = "sk-byte-…" if has_keys else "none"
     tell.say(f"  export OPENAI_BASE_URL={url}/v1 OPENAI_API_KEY={key}")

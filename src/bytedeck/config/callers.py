@@ -29,12 +29,22 @@ _PERIODS: dict[str, Period] = {
 }
 _SPAN = re.compile(r"([0-9]{1,9}) ?(s|m|h|d|w)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_NEVER = ("", "never", "off", "none")
+_NEVER = ("never", "off", "none")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 A_BUDGET = f'a budget such as 5/day, 0.50/week, "50/month soft" or 100/total, in USD above 0 and up to {to_text(MOST_UNITS)}'
 A_SPAN = "a span such as 90s, 10m, 12h, 30d or 4w"
 AN_EXPIRY = "a span such as 12h, 30d or 4w; a day such as 2027-01-31, which begins in UTC; or never"
+
+LIFTED = {
+    "models": "'*' allows all",
+    "tasks": "'*' allows all",
+    "budgets": "off takes all budgets away",
+    "requests": "off lifts the limit",
+    "tokens": "off lifts the limit",
+    "expires": "never is the word for no end",
+}
+"""How each is lifted in so many words: an empty text may be a variable that nobody has set, and lifts nothing."""
 
 
 class Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,14 +54,14 @@ class Said(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     owner: str | UnsetType = UNSET
     tags: tuple[str, ...] | UnsetType = UNSET
     models: tuple[str, ...] | UnsetType = UNSET
-    """Ids, aliases, or patterns with `*`; empty or `*`: every one."""
+    """Ids, aliases, or patterns with `*`; none at all or `*`: every one."""
     tasks: tuple[str, ...] | UnsetType = UNSET
-    """Names or aliases; empty or `*`: every one."""
+    """Names or aliases; none at all or `*`: every one."""
     requests: str | UnsetType | None = UNSET
     """`60/minute`; None or `off`: no limit."""
     tokens: str | UnsetType | None = UNSET
     budgets: tuple[str, ...] | UnsetType = UNSET
-    """`5/day`, `50/month soft`: all that there are to be; empty or `off`: none."""
+    """`5/day`, `50/month soft`: all that there are to be; no text at all or `off`: none."""
     expires: str | UnsetType | None = UNSET
     """`30d`, `2027-01-31`, an ISO 8601 moment; None or `never`."""
     cache: str | int | UnsetType | None = UNSET
@@ -71,6 +81,7 @@ def apply(
     `task`: a task's name → its canonical one, or UnknownTask. `model`: a model's name → the id that it stands for.
     Raises InvalidRequest that says what was expected.
     """
+    _refuse_empty(said)
     return replace(
         caller,
         role=_or(said.role, caller.role),
@@ -136,9 +147,9 @@ def seconds(said: str) -> int:
 
 def expiry(said: str | None, now: int) -> int | None:
     """From when on a key is not accepted, in microseconds since 1970; None: never. Raises InvalidRequest."""
-    word = (said or "").strip()
-    if word.lower() in _NEVER:
+    if said is None or said.strip().lower() in _NEVER:
         return None
+    word = said.strip()
     try:
         if _SPAN.fullmatch(word.lower()) and not word.isdigit():
             return now + seconds(word) * 1_000_000
@@ -156,12 +167,21 @@ def moment_text(microseconds: int) -> str:
     return (_EPOCH + timedelta(seconds=microseconds // 1_000_000)).isoformat().replace("+00:00", "Z")
 
 
+def _refuse_empty(said: Said) -> None:
+    for field, how in LIFTED.items():
+        value = getattr(said, field)
+        if isinstance(value, str) and not value.strip():
+            raise InvalidRequest(f"{field}: it is empty; {how}.")
+        if isinstance(value, tuple) and not all(map(str.strip, value)):
+            raise InvalidRequest(f"{field}: one of them is empty; {how}.")
+
+
 def _or(said: Any, before: Any) -> Any:
     return before if said is UNSET else said
 
 
 def _every(said: Sequence[str], named: Callable[[str], str]) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(named(one.strip()) for one in said if one.strip() not in ("", "*")))
+    names = tuple(dict.fromkeys(named(one.strip()) for one in said if one.strip() != "*"))
     return () if any(one.strip() == "*" for one in said) else names
 
 
@@ -199,7 +219,7 @@ def _budgets(said: Sequence[str], name: str) -> Iterator[Budget]:
 
 
 def _cache(said: str | int | UnsetType | None) -> int:
-    if said is None or isinstance(said, UnsetType) or str(said).strip().lower() in _NEVER:
+    if said is None or isinstance(said, UnsetType) or str(said).strip().lower() in ("", *_NEVER):
         return 0
     try:
         return seconds(str(said))

@@ -18,7 +18,7 @@ from ..client import AsyncHub
 from ..errors import ByteError
 from . import places
 from .admin import refusal
-from .asgi import ClientLeft, Receive, Refused, Scope, Send, client_of, headers_of, send_json
+from .asgi import ClientLeft, Receive, Refused, Scope, Send, client_of, headers_of, listed, send_json
 from .cache.answers import Answers
 from .call import Identity, Skin
 from .door import cors
@@ -188,8 +188,7 @@ def _check_method(place: places.Place, scope: Scope) -> None:
     """Raises Refused for a method that does nothing here. A place without methods tells them by itself."""
     method, path = scope["method"], scope["path"]
     if place.methods and method not in place.methods:
-        allowed = ", ".join(place.methods)
-        raise Refused(405, f"{method} does nothing at {path}; {allowed} does.", allow=place.methods)
+        raise Refused(405, f"{method} does nothing at {path}; {listed(place.methods)}.", allow=place.methods)
 
 
 def _record(visit: Visit, outcome: str, request: str = "") -> Record:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from ..errors import ByteError, CallerError
+from ..errors import ByteError, CallerError, NoWayToAnswer
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -18,6 +18,12 @@ LEFT = "bytedeck.left"
 """Extension of the scope by our own server: what is given to it is told when the client has left."""
 
 _NO_CONTENT, _UNAUTHORIZED = 204, 401
+
+
+def listed(methods: Sequence[str]) -> str:
+    """`GET and HEAD do`, as it goes into a sentence."""
+    *others, last = methods
+    return f"{', '.join(others)} and {last} do" if others else f"{last} does"
 
 
 class Refused(CallerError):
@@ -92,11 +98,12 @@ async def send_json(send: Send, status: int, body: bytes, headers: Headers) -> N
 
 
 def headers_of(error: ByteError) -> Headers:
-    """What an error's headers say: when to ask again, or not at all where we have done it ourselves; what is missing."""
+    """What an error's headers say: when to ask again, or not at all where we have done it ourselves or it is no use;
+    what is missing."""
     found: Headers = []
     if error.retry_after is not None:
         found.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after))))
-    if error.attempts:
+    if error.attempts or isinstance(error, NoWayToAnswer):
         found.append((b"x-should-retry", b"false"))
     elif error.http_status == _UNAUTHORIZED:
         found.append((b"www-authenticate", b"Bearer"))

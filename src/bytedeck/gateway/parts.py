@@ -37,6 +37,7 @@ _TYPES_BY_CODE = {
     "content_filtered": "content_policy_violation",
     "moderated": "content_policy_violation",
     "image_unreachable": "image_download_failed",
+    "no_way_to_answer": "provider_unavailable",
 }
 
 

@@ -281,6 +281,7 @@ def _check_words(what: str, words: Sequence[str]) -> None:
             f"The {what} of a key are at most {_MOST_NAMES} texts of up to {_MOST_TEXT} signs that can be printed."
         )
     if any(without_keys(word) != word for word in words):
-        raise InvalidRequest(f"One of the {what} of the key looks like an API key.")
+        whose = "The owner" if what == "owner" else f"One of the {what}"
+        raise InvalidRequest(f"{whose} looks like an API key.")
     if what != "owner" and not all(map(str.strip, words)):
         raise InvalidRequest(f"One of the {what} is empty.")

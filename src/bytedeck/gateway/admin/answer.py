@@ -10,7 +10,7 @@ import msgspec
 
 from ...config.names import without_keys
 from ...errors import ByteError
-from ..asgi import Refused, read_body, send_json
+from ..asgi import Refused, listed, read_body, send_json
 from ..door.door import check_json
 from ..load import Share
 from ..visit import App, Visit
@@ -66,7 +66,7 @@ async def _describe(app: App, visit: Visit, method: str) -> None:
 
 def _not_allowed(visit: Visit, methods: Any) -> Refused:
     allowed = [*methods, *(("HEAD",) if "GET" in methods else ())]
-    said = f"{visit.scope['method']} does nothing here; {', '.join(allowed)} does."
+    said = f"{visit.scope['method']} does nothing here; {listed(allowed)}."
     return Refused(405, said, allow=allowed)
 
 

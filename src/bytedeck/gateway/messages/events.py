@@ -222,7 +222,12 @@ class Events:
             reply = msgspec.structs.replace(reply, refusal=refusal)
         delta = {"container": None, **answer.ending(self._call, reply)}
         told: dict[str, Any] = {"type": "message_delta", "delta": delta, "usage": answer.usage(reply)}
-        self._out += (_event("message_delta", told | answer.about(reply)), _STOPPED)
+        cost = encode({"cost": reply.cost, "cost_known": reply.cost_known})
+        self._out += (
+            _event("message_delta", told | answer.about(reply)),
+            b": byte cost " + cost + b"\n\n",
+            _STOPPED,
+        )
 
 
 def _event(name: str, told: Block) -> bytes:

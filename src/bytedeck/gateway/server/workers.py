@@ -127,9 +127,7 @@ class Supervisor:
                 ):  # those came when it had ended but for its exit
                     self._failures.append(code)
                 return
-            self._log.say(
-                "error", f"Worker {number} has ended with {code}, and is started anew in {rest:g} s."
-            )
+            self._log.say("error", f"Worker {number} {_ended(code)}, and is started anew in {rest:g} s.")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), rest)
 
@@ -194,3 +192,7 @@ def read(text: str) -> Order:
         return Path(value) if kind is Path else value
 
     return msgspec.json.decode(text, type=Order, dec_hook=path)
+
+
+def _ended(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"has ended with {code}"

@@ -24,7 +24,7 @@ from msgspec import Struct
 from ...config.names import without_keys
 from ...money import to_text
 from ..settings import Form
-from .record import Record
+from .record import ANSWERED, LEFT, Record
 
 _encode = msgspec.json.Encoder().encode
 _TOGETHER = 0.05
@@ -194,7 +194,8 @@ def told(record: Record) -> Line:
 def _level(record: Record) -> str:
     if record.status >= 500:
         return "error"
-    return "warning" if record.status >= 400 else "info"
+    is_well = record.status < 400 and record.outcome in (ANSWERED, LEFT)
+    return "info" if is_well else "warning"  # a stream that broke off has a status of 200
 
 
 @lru_cache(maxsize=2)

@@ -18,8 +18,8 @@ from bytedeck.limits import AsyncLimits, Limits
 def test_all_is_what_is_there() -> None:
     """`__all__` names everything public that the package holds, in order, and nothing else."""
     rooms = {
-        "arguments", "call", "callers", "claims", "client", "codec", "config", "data", "errors", "events", "face", "gateway", "guard", "health", "house", "io",
-        "ledger", "limits", "money", "pipeline", "purse", "relay", "route", "run", "shared", "standing", "streams", "types", "cli", "simulator",
+        "arena", "arguments", "async_client", "call", "callers", "claims", "client", "codec", "config", "data", "debates", "errors", "events", "face", "fighters", "gateway", "guard", "health", "house", "io",
+        "league", "ledger", "limits", "money", "pipeline", "purse", "relay", "route", "run", "shared", "standing", "streams", "types", "cli", "simulator",
     }  # fmt: skip
     for name in bytedeck.__all__:  # each is fetched at its first use
         getattr(bytedeck, name)

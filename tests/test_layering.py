@@ -20,6 +20,8 @@ MAY: dict[str, set[str]] = {
     "config": {"types", "claims", "callers", "money", "errors", "data"},
     "data": set(),
     "models": {"config"},
+    # What a debate is, who is told what, who has won, what it says of the models: all of it pure.
+    "arena": NOUNS | {"call.family"},
     "guard": NOUNS,
     "route": NOUNS | {"guard.access"},
     "codec": NOUNS,
@@ -45,6 +47,7 @@ MAY: dict[str, set[str]] = {
         "guard.admission",
         "guard.budget",
         "guard.access",
+        "arena.types",
     },
     "standing": NOUNS | {"guard", "io.store"},
     "arguments": NOUNS,
@@ -52,14 +55,23 @@ MAY: dict[str, set[str]] = {
     | {"arguments", "pipeline", "run", "standing", "io", "call.request", "route", "codec.faults"},
     "limits": NOUNS | {"house", "standing"},
     "streams": NOUNS | {"io"},
-    "face": NOUNS | {"house", "io"},
+    "debates": NOUNS | {"arena", "house", "face", "io", "ledger.entry"},
+    "league": NOUNS | {"arena", "house", "io", "ledger.entry", "route.resolve"},
+    "fighters": NOUNS | {"arena", "client", "async_client", "shared", "streams"},
+    "face": NOUNS | {"house", "pipeline", "relay", "call.steps", "io", "ledger.report"},
     "client": NOUNS
-    | {"face", "house", "limits", "streams", "pipeline", "relay", "call.steps", "io", "ledger.report"},
+    | {"arena", "debates", "league", "face", "house", "limits", "streams", "relay", "io", "ledger.report"},
+    "async_client": NOUNS
+    | {"arena", "debates", "league", "face", "house", "limits", "streams", "relay", "io", "ledger.report"},
     # It may know nothing of ours, so that a shared misreading of the wire cannot hide.
     "simulator": set(),
     "gateway": NOUNS
     | {
         "client",
+        "async_client",
+        "arena",
+        "debates",
+        "league",
         "relay",
         "house",
         "streams",
@@ -72,11 +84,32 @@ MAY: dict[str, set[str]] = {
         "standing",
     },
     "cli": NOUNS
-    | {"gateway", "client", "house", "standing", "io", "ledger", "route", "codec.encode", "simulator"},
+    | {
+        "gateway",
+        "client",
+        "async_client",
+        "house",
+        "standing",
+        "io",
+        "ledger",
+        "route",
+        "codec.encode",
+        "simulator",
+    },
     "shared": NOUNS | {"client", "streams"},
-    "__init__": {"client", "shared", "streams", "types", "events", "claims", "errors", "models"},
+    "__init__": {
+        "client",
+        "async_client",
+        "shared",
+        "streams",
+        "types",
+        "events",
+        "claims",
+        "errors",
+        "models",
+    },
 }
-PURE = ("route", "guard", "call", "codec", "ledger", "purse", "run", "pipeline", "relay")
+PURE = ("arena", "route", "guard", "call", "codec", "ledger", "purse", "run", "pipeline", "relay")
 OUTSIDE = {
     "os",
     "time",

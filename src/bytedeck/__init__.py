@@ -12,8 +12,9 @@ from importlib import import_module as _import_module
 
 if _typing.TYPE_CHECKING:
     from . import models
+    from .async_client import AsyncHub
     from .claims import Denied, Granted, Later
-    from .client import AsyncHub, Hub
+    from .client import Hub
     from .errors import (
         AuthenticationFailed,
         BudgetExceeded,
@@ -81,7 +82,8 @@ __all__ = [
 # catches our errors need not load an engine for it.
 _HOMES = {
     "claims": ("Denied", "Granted", "Later"),
-    "client": ("AsyncHub", "Hub"),
+    "client": ("Hub",),
+    "async_client": ("AsyncHub",),
     "shared": ("chat", "stream"),
     "streams": ("AsyncStream", "Stream"),
     "models": ("models",),

@@ -1,4 +1,4 @@
-"""Hub and AsyncHub: the one door. They build a pipeline and drive it.
+"""Hub: the blocking door. It builds a pipeline and drives it. `async_client.py` has its twin.
 
 Both faces have the same methods with the same arguments; the async one is awaited.
 """
@@ -7,37 +7,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from . import pipeline
-from .face import Face
+from .face import CATALOGUE_GRACE, Face, moment, page
 from .house import Explanation
 from .io.drive import Drive
-from .ledger.report import By, Reconciled, Report, Verification, parse_since
-from .limits import AsyncLimits, Limits
-from .pipeline import Deck
-from .relay import Parcel, relay
-from .streams import AsyncStream, OnChunk, Stream
+from .ledger.report import By, Reconciled, Report, Verification
+from .limits import Limits
+from .relay import Parcel
+from .streams import OnChunk, Stream
 from .types import Ask, Failover, Message, Policy, Reply, Timeouts
 
 if TYPE_CHECKING:
-    # Imported where it is used: 50 ms that a blocking program need not pay.
-    import asyncio
-
-    from .call.steps import Flow
     from .config import Config
-    from .io.adrive import AsyncDrive
-    from .io.testing import AsyncScript, Script
-    from .io.together import Together
-    from .io.wire import AsyncWire, Wire
-
-# How long closing waits for a catalogue that is on its way, so that the next run has prices.
-_CATALOGUE_GRACE = 0.5
+    from .io.testing import Script
+    from .io.wire import Wire
 
 
 class Hub(Face):
@@ -144,7 +133,7 @@ class Hub(Face):
 
     def usage(self, by: By = "task", since: datetime | str | None = None) -> Report:
         """What was spent, by task, model, key or day, since a moment ("7d", "24h", "2026-11-01", "today")."""
-        return self._settled().usage(by, _moment(since))
+        return self._settled().usage(by, moment(since))
 
     def verify(self) -> Verification:
         """Look through the whole ledger."""
@@ -221,13 +210,13 @@ class Hub(Face):
                 fetching.start()
         if patience and fetching is not None:
             fetching.join(patience)
-        flow = _page(ask, parcel, self.house.deck(ask), began)
+        flow = page(ask, parcel, self.house.deck(ask), began)
         return Drive(flow, self.house.receiver, self.wire, sleep=self._sleep)
 
     def close(self) -> None:
         """Write what is still to be written, let go of connections, end the local model. Idempotent."""
         if self._fetching is not None:
-            self._fetching.join(_CATALOGUE_GRACE)
+            self._fetching.join(CATALOGUE_GRACE)
         self.house.close()
         wire, self._wire = self._wire, None
         if wire is not None:
@@ -240,210 +229,3 @@ class Hub(Face):
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class AsyncHub(Face):
-    """The async face, on asyncio. Close it with `aclose`, or use it as an async context manager."""
-
-    def _prepare(self) -> None:
-        self._wire: AsyncWire | None = None
-        self._together: Together | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._sleep: Callable[[float], Awaitable[None]] | None = None
-        self._fetching: asyncio.Task[object] | None = None
-
-    async def chat(
-        self,
-        prompt: str | Iterable[Message],
-        *,
-        task: str = "",
-        model: str | Iterable[str] = "",
-        system: str = "",
-        timeout: float | Timeouts | None = None,  # noqa: ASYNC109 (the engine's deadlines, not a cancel scope)
-        max_cost: Decimal | str | None = None,
-        headers: Mapping[str, str] | None = None,
-        policy: Failover | Policy | None = None,
-        **params: Any,
-    ) -> Reply:
-        """As `Hub.chat`. Cancelling it closes the upstream and settles the attempt."""
-        ask = self.house.ask(
-            prompt, task=task, model=model, system=system, timeout=timeout,
-            max_cost=max_cost, headers=headers, policy=policy, params=params, streamed=False,
-        )  # fmt: skip
-        drive = await self._drive(ask)
-        while await drive.advance() is not None:
-            pass
-        return drive.result
-
-    def stream(
-        self,
-        prompt: str | Iterable[Message],
-        *,
-        task: str = "",
-        model: str | Iterable[str] = "",
-        system: str = "",
-        timeout: float | Timeouts | None = None,
-        max_cost: Decimal | str | None = None,
-        headers: Mapping[str, str] | None = None,
-        policy: Failover | Policy | None = None,
-        on_chunk: OnChunk | None = None,
-        can_erase: bool = True,
-        **params: Any,
-    ) -> AsyncStream:
-        """As `Hub.stream`; iterate with `async for`. `on_chunk` may be async."""
-        ask = self.house.ask(
-            prompt, task=task, model=model, system=system, timeout=timeout,
-            max_cost=max_cost, headers=headers, policy=policy, params=params, streamed=True,
-            can_erase=can_erase,
-        )  # fmt: skip
-        return AsyncStream(lambda: self._drive(ask), on_chunk)
-
-    async def explain(
-        self,
-        prompt: str | Iterable[Message],
-        *,
-        task: str = "",
-        model: str | Iterable[str] = "",
-        system: str = "",
-        timeout: float | Timeouts | None = None,  # noqa: ASYNC109
-        max_cost: Decimal | str | None = None,
-        headers: Mapping[str, str] | None = None,
-        policy: Failover | Policy | None = None,
-        **params: Any,
-    ) -> Explanation:
-        """As `Hub.explain`."""
-        import asyncio
-
-        ask = self.house.ask(
-            prompt, task=task, model=model, system=system, timeout=timeout,
-            max_cost=max_cost, headers=headers, policy=policy, params=params, streamed=False,
-        )  # fmt: skip
-        if self._may_fetch():
-            await self.house.models.afetch(self.wire)
-        return await asyncio.to_thread(self.house.explain, ask)
-
-    @property
-    def limits(self) -> AsyncLimits:
-        """As `Hub.limits`."""
-        return AsyncLimits(self.house, self.explain)
-
-    async def usage(self, by: By = "task", since: datetime | str | None = None) -> Report:
-        """As `Hub.usage`."""
-        import asyncio
-
-        return await asyncio.to_thread(lambda: self._settled().usage(by, _moment(since)))
-
-    async def verify(self) -> Verification:
-        """As `Hub.verify`."""
-        import asyncio
-
-        return await asyncio.to_thread(lambda: self._settled().verify())
-
-    async def reconcile(self, wait: float = 10.0) -> Reconciled:
-        """As `Hub.reconcile`."""
-        from .io.alookup import reconcile
-
-        return await reconcile(self.house, self.wire, wait, self._sleep)
-
-    @asynccontextmanager
-    async def testing(self, *script: Any) -> AsyncIterator[AsyncScript]:
-        """As `Hub.testing`."""
-        import asyncio
-
-        from .io.testing import AsyncScript
-
-        scripted = AsyncScript(*script)
-        kept = self._wire, self._loop, self._sleep
-        self._wire, self._loop, self._sleep = scripted, asyncio.get_running_loop(), scripted.sleep
-        try:
-            with self.house.scripting():
-                yield scripted
-        finally:
-            self._wire, self._loop, self._sleep = kept
-
-    @property
-    def wire(self) -> AsyncWire:
-        """The network, made at first use in a loop: connections belong to their loop."""
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        if self._wire is None or self._loop is not loop:
-            from .io.aio import AsyncHttpWire
-
-            self._wire, self._loop = AsyncHttpWire(self.house.endpoints()), loop
-        return self._wire
-
-    def adopt(self, config: Config) -> AsyncWire | None:
-        """As `Hub.adopt`."""
-        if not self.house.adopt(config):
-            return None
-        wire, self._wire = self._wire, None
-        return wire
-
-    async def answer(self, ask: Ask) -> AsyncDrive[Reply]:
-        """As `Hub.answer`."""
-        return await self._drive(ask)
-
-    async def relay(self, ask: Ask, parcel: Parcel) -> AsyncDrive[Reply]:
-        """As `Hub.relay`."""
-        return await self._drive(ask, parcel)
-
-    async def _drive(self, ask: Ask, parcel: Parcel | None = None) -> AsyncDrive[Reply]:
-        import asyncio
-
-        from .io.adrive import AsyncDrive
-
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        wire, patience = self.wire, self._patience(ask)
-        fetching = self._fetching
-        is_running = fetching is not None and not fetching.done() and fetching.get_loop() is loop
-        if not is_running and (self._may_fetch() or (patience and self.house.models.current() is not None)):
-            fetching = self._fetching = loop.create_task(self.house.models.afetch(wire))
-            is_running = True
-        if patience and is_running and fetching is not None:
-            await asyncio.wait({fetching}, timeout=patience)
-        if self.house.watch.is_behind() and not self.house.scripted:
-            await asyncio.to_thread(self.house.watch.catch_up)
-        flow = _page(ask, parcel, self.house.deck(ask), began)
-        return AsyncDrive(flow, self._receiver(loop), wire, sleep=self._sleep or asyncio.sleep)
-
-    def _receiver(self, loop: asyncio.AbstractEventLoop) -> Together:
-        """What takes the marks of this loop's attempts."""
-        if self._together is None or not self._together.is_for(self.house.receiver, loop):
-            from .io.together import Together
-
-            self._together = Together(self.house.receiver, loop)
-        return self._together
-
-    async def aclose(self) -> None:
-        """As `Hub.close`."""
-        import asyncio
-
-        fetching, self._fetching = self._fetching, None
-        if fetching is not None and fetching.get_loop() is asyncio.get_running_loop():
-            await asyncio.wait({fetching}, timeout=_CATALOGUE_GRACE)
-            fetching.cancel()
-            await asyncio.wait({fetching})
-        wire, self._wire = self._wire, None
-        if wire is not None and self._loop is asyncio.get_running_loop():
-            await wire.aclose()
-        await asyncio.to_thread(self.house.close)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-
-def _page(ask: Ask, parcel: Parcel | None, deck: Deck, began: float) -> Flow[Reply]:
-    if parcel is None:
-        return pipeline.answer(ask, deck, began)
-    return relay(ask, deck, parcel, began)
-
-
-def _moment(since: datetime | str | None) -> datetime | None:
-    return parse_since(since, datetime.now(UTC)) if isinstance(since, str) else since

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from . import pipeline
 from .config import Task
 from .health import Health
 from .house import House
 from .io.openrouter import TIMEOUT
 from .io.store import Store
-from .types import Ask
+from .ledger.report import parse_since
+from .relay import Parcel, relay
+from .types import Ask, Reply
+
+if TYPE_CHECKING:
+    from .call.steps import Flow
+    from .pipeline import Deck
+
+# How long closing waits for a catalogue that is on its way, so that the next run has prices.
+CATALOGUE_GRACE = 0.5
 
 
 class Face:
@@ -82,3 +94,15 @@ class Face:
     def _settled(self) -> Store:
         self.house.store.flush()
         return self.house.store
+
+
+def page(ask: Ask, parcel: Parcel | None, deck: Deck, began: float) -> Flow[Reply]:
+    """The page that a request is read from; `parcel`: where it is passed through."""
+    if parcel is None:
+        return pipeline.answer(ask, deck, began)
+    return relay(ask, deck, parcel, began)
+
+
+def moment(since: datetime | str | None) -> datetime | None:
+    """A moment as a caller says it ("7d", "today"). Raises InvalidRequest."""
+    return parse_since(since, datetime.now(UTC)) if isinstance(since, str) else since

@@ -12,7 +12,7 @@ from . import tell
 from .options import as_json
 
 if TYPE_CHECKING:
-    from ..client import AsyncHub
+    from ..async_client import AsyncHub
 
 _NEEDED = ("uvicorn", "httptools")
 _MOST_PORTS = 65535

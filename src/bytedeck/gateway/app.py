@@ -13,8 +13,8 @@ from uuid import uuid4
 
 from msgspec import Raw
 
+from ..async_client import AsyncHub
 from ..callers import Caller
-from ..client import AsyncHub
 from ..errors import ByteError
 from . import places
 from .admin import refusal

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from ..client import AsyncHub
+from ..async_client import AsyncHub
 from ..config import Config, key_path
 from ..errors import ConfigError
 from .exchange import Exchange

@@ -6,7 +6,7 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 
-from ..client import AsyncHub
+from ..async_client import AsyncHub
 
 _REST = 10
 _SINCE = {"usage": None, "usage_daily": "day", "usage_weekly": "week", "usage_monthly": "month"}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 from msgspec import Struct
 
+from ..async_client import AsyncHub
 from ..callers import Caller
-from ..client import AsyncHub
 from .asgi import Receive, Scope, Send
 from .watch.record import Record
 

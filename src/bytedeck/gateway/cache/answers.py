@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from ...client import AsyncHub
+from ...async_client import AsyncHub
 from ...config import Config
 from ...errors import InvalidRequest
 from ...types import Ask, Failover, Plan

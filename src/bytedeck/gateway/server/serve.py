@@ -20,7 +20,7 @@ import uvicorn
 from msgspec.structs import replace
 from uvicorn.server import ServerState
 
-from ...client import AsyncHub
+from ...async_client import AsyncHub
 from ...errors import CallerError, LedgerError
 from ...io.keys import Keys
 from ..app import App, Settings

@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 
-from ...client import AsyncHub
+from ...async_client import AsyncHub
 from ...errors import ByteError
 from ..app import App
 from .serve import new_loop, run

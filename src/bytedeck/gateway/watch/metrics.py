@@ -20,7 +20,7 @@ from .numbers import Labels, Numbers
 from .record import Record
 
 if TYPE_CHECKING:
-    from ...client import AsyncHub
+    from ...async_client import AsyncHub
     from ...house import House
     from ..door.access import Access
     from ..reload import Reloader

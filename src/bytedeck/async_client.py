@@ -1,0 +1,225 @@
+"""AsyncHub: the async door, on asyncio, with the methods of `client.Hub`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from .face import CATALOGUE_GRACE, Face, moment, page
+from .house import Explanation
+from .ledger.report import By, Reconciled, Report, Verification
+from .limits import AsyncLimits
+from .relay import Parcel
+from .streams import AsyncStream, OnChunk
+from .types import Ask, Failover, Message, Policy, Reply, Timeouts
+
+if TYPE_CHECKING:
+    # Imported where it is used: 50 ms that a blocking program need not pay.
+    import asyncio
+
+    from .config import Config
+    from .io.adrive import AsyncDrive
+    from .io.testing import AsyncScript
+    from .io.together import Together
+    from .io.wire import AsyncWire
+
+
+class AsyncHub(Face):
+    """The async face, on asyncio. Close it with `aclose`, or use it as an async context manager."""
+
+    def _prepare(self) -> None:
+        self._wire: AsyncWire | None = None
+        self._together: Together | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sleep: Callable[[float], Awaitable[None]] | None = None
+        self._fetching: asyncio.Task[object] | None = None
+
+    async def chat(
+        self,
+        prompt: str | Iterable[Message],
+        *,
+        task: str = "",
+        model: str | Iterable[str] = "",
+        system: str = "",
+        timeout: float | Timeouts | None = None,  # noqa: ASYNC109 (the engine's deadlines, not a cancel scope)
+        max_cost: Decimal | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        policy: Failover | Policy | None = None,
+        **params: Any,
+    ) -> Reply:
+        """As `Hub.chat`. Cancelling it closes the upstream and settles the attempt."""
+        ask = self.house.ask(
+            prompt, task=task, model=model, system=system, timeout=timeout,
+            max_cost=max_cost, headers=headers, policy=policy, params=params, streamed=False,
+        )  # fmt: skip
+        drive = await self._drive(ask)
+        while await drive.advance() is not None:
+            pass
+        return drive.result
+
+    def stream(
+        self,
+        prompt: str | Iterable[Message],
+        *,
+        task: str = "",
+        model: str | Iterable[str] = "",
+        system: str = "",
+        timeout: float | Timeouts | None = None,
+        max_cost: Decimal | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        policy: Failover | Policy | None = None,
+        on_chunk: OnChunk | None = None,
+        can_erase: bool = True,
+        **params: Any,
+    ) -> AsyncStream:
+        """As `Hub.stream`; iterate with `async for`. `on_chunk` may be async."""
+        ask = self.house.ask(
+            prompt, task=task, model=model, system=system, timeout=timeout,
+            max_cost=max_cost, headers=headers, policy=policy, params=params, streamed=True,
+            can_erase=can_erase,
+        )  # fmt: skip
+        return AsyncStream(lambda: self._drive(ask), on_chunk)
+
+    async def explain(
+        self,
+        prompt: str | Iterable[Message],
+        *,
+        task: str = "",
+        model: str | Iterable[str] = "",
+        system: str = "",
+        timeout: float | Timeouts | None = None,  # noqa: ASYNC109
+        max_cost: Decimal | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        policy: Failover | Policy | None = None,
+        **params: Any,
+    ) -> Explanation:
+        """As `Hub.explain`."""
+        import asyncio
+
+        ask = self.house.ask(
+            prompt, task=task, model=model, system=system, timeout=timeout,
+            max_cost=max_cost, headers=headers, policy=policy, params=params, streamed=False,
+        )  # fmt: skip
+        if self._may_fetch():
+            await self.house.models.afetch(self.wire)
+        return await asyncio.to_thread(self.house.explain, ask)
+
+    @property
+    def limits(self) -> AsyncLimits:
+        """As `Hub.limits`."""
+        return AsyncLimits(self.house, self.explain)
+
+    async def usage(self, by: By = "task", since: datetime | str | None = None) -> Report:
+        """As `Hub.usage`."""
+        import asyncio
+
+        return await asyncio.to_thread(lambda: self._settled().usage(by, moment(since)))
+
+    async def verify(self) -> Verification:
+        """As `Hub.verify`."""
+        import asyncio
+
+        return await asyncio.to_thread(lambda: self._settled().verify())
+
+    async def reconcile(self, wait: float = 10.0) -> Reconciled:
+        """As `Hub.reconcile`."""
+        from .io.alookup import reconcile
+
+        return await reconcile(self.house, self.wire, wait, self._sleep)
+
+    @asynccontextmanager
+    async def testing(self, *script: Any) -> AsyncIterator[AsyncScript]:
+        """As `Hub.testing`."""
+        import asyncio
+
+        from .io.testing import AsyncScript
+
+        scripted = AsyncScript(*script)
+        kept = self._wire, self._loop, self._sleep
+        self._wire, self._loop, self._sleep = scripted, asyncio.get_running_loop(), scripted.sleep
+        try:
+            with self.house.scripting():
+                yield scripted
+        finally:
+            self._wire, self._loop, self._sleep = kept
+
+    @property
+    def wire(self) -> AsyncWire:
+        """The network, made at first use in a loop: connections belong to their loop."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        if self._wire is None or self._loop is not loop:
+            from .io.aio import AsyncHttpWire
+
+            self._wire, self._loop = AsyncHttpWire(self.house.endpoints()), loop
+        return self._wire
+
+    def adopt(self, config: Config) -> AsyncWire | None:
+        """As `Hub.adopt`."""
+        if not self.house.adopt(config):
+            return None
+        wire, self._wire = self._wire, None
+        return wire
+
+    async def answer(self, ask: Ask) -> AsyncDrive[Reply]:
+        """As `Hub.answer`."""
+        return await self._drive(ask)
+
+    async def relay(self, ask: Ask, parcel: Parcel) -> AsyncDrive[Reply]:
+        """As `Hub.relay`."""
+        return await self._drive(ask, parcel)
+
+    async def _drive(self, ask: Ask, parcel: Parcel | None = None) -> AsyncDrive[Reply]:
+        import asyncio
+
+        from .io.adrive import AsyncDrive
+
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        wire, patience = self.wire, self._patience(ask)
+        fetching = self._fetching
+        is_running = fetching is not None and not fetching.done() and fetching.get_loop() is loop
+        if not is_running and (self._may_fetch() or (patience and self.house.models.current() is not None)):
+            fetching = self._fetching = loop.create_task(self.house.models.afetch(wire))
+            is_running = True
+        if patience and is_running and fetching is not None:
+            await asyncio.wait({fetching}, timeout=patience)
+        if self.house.watch.is_behind() and not self.house.scripted:
+            await asyncio.to_thread(self.house.watch.catch_up)
+        flow = page(ask, parcel, self.house.deck(ask), began)
+        return AsyncDrive(flow, self._receiver(loop), wire, sleep=self._sleep or asyncio.sleep)
+
+    def _receiver(self, loop: asyncio.AbstractEventLoop) -> Together:
+        """What takes the marks of this loop's attempts."""
+        if self._together is None or not self._together.is_for(self.house.receiver, loop):
+            from .io.together import Together
+
+            self._together = Together(self.house.receiver, loop)
+        return self._together
+
+    async def aclose(self) -> None:
+        """As `Hub.close`."""
+        import asyncio
+
+        fetching, self._fetching = self._fetching, None
+        if fetching is not None and fetching.get_loop() is asyncio.get_running_loop():
+            await asyncio.wait({fetching}, timeout=CATALOGUE_GRACE)
+            fetching.cancel()
+            await asyncio.wait({fetching})
+        wire, self._wire = self._wire, None
+        if wire is not None and self._loop is asyncio.get_running_loop():
+            await wire.aclose()
+        await asyncio.to_thread(self.house.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()

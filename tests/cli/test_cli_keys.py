@@ -265,3 +265,18 @@ def test_a_secret_stands_in_no_file(byte, home: Path) -> None:
     with sqlite3.connect(home / "ledger.db") as raw:
         assert raw.execute("select count(*) from secret").fetchone() == (1,)
     raw.close()
+
+
+def test_what_means_nothing_to_an_admin(byte) -> None:
+    """A budget of a key that asks no model is taken, and said to mean nothing."""
+    assert "asks no model" in byte("keys", "create", "root", "--admin", "--budget", "5/day").stderr
+    assert "asks no model" not in byte("keys", "create", "alice", "--budget", "5/day").stderr
+    assert "asks no model" in byte("keys", "update", "alice", "--admin").stderr
+
+
+@pytest.mark.parametrize(("said", "shown"), [("90s", "90s"), ("600", "10m"), ("10m", "10m"), ("24h", "1d")])
+def test_a_span_is_shown_as_one(byte, said: str, shown: str) -> None:
+    """For how long answers are kept reads as it was said."""
+    byte("keys", "create", "alice", "--cache", said)
+    line = next(one for one in byte("keys", "show", "alice").stdout.splitlines() if one.startswith("cache"))
+    assert line.split() == ["cache", shown]

@@ -128,7 +128,7 @@ async def test_a_bug_stands_in_it(paper: Paper, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_as_a_process(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`byte serve` tells all in JSON where there is no terminal: where it listens, requests, a broken configuration."""
+    """`byte serve` tells all in JSON where there is no terminal: where it listens, requests, a broken configuration, its end."""
     config = tmp_path / "config.toml"
     config.write_text("retries = 1\n")
     monkeypatch.setenv("BYTE_CONFIG", str(config))
@@ -146,7 +146,8 @@ def test_as_a_process(sim: Simulator, tmp_path: Path, monkeypatch: pytest.Monkey
             refused = json.loads(process.stderr.readline())
         finally:
             process.terminate()
-        assert process.stderr.read() == ""
+        (last,) = process.stderr.read().splitlines()
+    assert json.loads(last)["message"] == "Shutting down."
     assert (told["status"], told["model"], told["path"]) == (200, "openai/gpt-4o-mini", CHAT)
     assert told["cost_usd"] > 0
     assert refused["level"] == "error"

@@ -83,6 +83,7 @@ def served(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv("BYTE_CONFIG", str(config))
     with Hub() as hub:
         hub.house.models.fetch(hub.wire)  # prices, or a hard budget lets nothing through
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     running = Served()
     yield running
     running.process.kill()
@@ -128,8 +129,10 @@ def test_one_dies_under_load(served: Served, sim: Simulator) -> None:
         assert 0 < found.cost_units <= BUDGET * 10**12
 
 
-def test_none_outlives_its_parent(served: Served, sim: Simulator) -> None:
-    """The parent is killed: its workers end, in order, and the port is free. Answers that run come to their end."""
+def test_none_outlives_its_parent(served: Served, sim: Simulator, tmp_path: Path) -> None:
+    """The parent is killed: its workers end, in order, the port is free, and nothing of theirs lies about. Answers that run
+    come to their end."""
+    assert list(tmp_path.glob("bytedeck-*"))
     sim.reset(tps=100, scale=1.0)
     pids = until(lambda: len(served.workers()) == 2 and served.workers())
     with dial(served.port, asked(stream=True)) as connection:
@@ -137,6 +140,7 @@ def test_none_outlives_its_parent(served: Served, sim: Simulator) -> None:
         served.process.kill()
         assert b"[DONE]" in read_until(connection, b"[DONE]")
     until(lambda: not any(map(is_there, pids)))
+    assert not list(tmp_path.glob("bytedeck-*"))
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", served.port))

@@ -75,6 +75,7 @@ def create(name: str, json_: bool, **given: Any) -> None:
             house.keys.forget(name)
             raise
     tell.say(f"Made the key {name}. {_ONCE}")
+    _note_idle(caller)
 
 
 @click.command("list")
@@ -115,7 +116,7 @@ def show(name: str, json_: bool) -> None:
     if json_:
         tell.out_json({**told(caller, _now()), "standing": as_json_object(standing)})
         return
-    rows = [(label, _text(value)) for label, value in told(caller, _now()).items()]
+    rows = [(label, _text(label, value)) for label, value in told(caller, _now()).items()]
     tell.out(tell.table([(label, text) for label, text in rows if text]))
     if standing.limits or standing.budgets:
         tell.out("\n" + drawn(standing, 0))
@@ -136,6 +137,7 @@ def update(name: str, json_: bool, **given: Any) -> None:
         tell.out_json(told(kept, _now()))
     else:
         tell.out(f"The key {name}: {_sentence(kept)}")
+        _note_idle(kept)
 
 
 @click.command("rotate")
@@ -337,6 +339,13 @@ def _budgets(one: Caller) -> str:
     return ", ".join(map(budget_text, one.budgets))
 
 
+def _note_idle(one: Caller) -> None:
+    """Say what means nothing to a key that asks no model."""
+    said = (one.models, one.tasks, one.budgets, one.rates.requests, one.rates.tokens)
+    if one.role == "admin" and any(said):
+        tell.note("an admin's key asks no model: what it may use and spend means nothing while it is one.")
+
+
 def _sentence(one: Caller) -> str:
     """What it may do, on one line."""
     state = one.state(_now())
@@ -349,7 +358,11 @@ def _sentence(one: Caller) -> str:
     return "; ".join(part for part in parts if part) + "."
 
 
-def _text(value: Any) -> str:
+def _text(label: str, value: Any) -> str:
+    if label == "cache" and value:
+        from ..config.measures import span_text
+
+        return span_text(value)
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "" if value is None or value == 0 else str(value)

@@ -24,6 +24,12 @@ def seconds(text: str) -> float:
     return span
 
 
+def span_text(span: int) -> str:
+    """600 seconds are `10m`."""
+    unit = next(one for one in reversed(_SECONDS) if span % _SECONDS[one] == 0)
+    return f"{span // _SECONDS[unit]}{unit}"
+
+
 def size(text: str) -> int:
     """`256 MB` is 268,435,456 bytes. Raises ValueError that says what was expected."""
     found = _SIZE.fullmatch(text.strip())

@@ -267,8 +267,16 @@ async def run(
     announce(url_of(listener), app.hub)
     try:
         await ended.wait()
+        app.log.say("info", _closing(len(app.running), settings.grace))
         serving.refuse()
         await app.drain()
     finally:
         await serving.stop()
         await app.aclose()
+
+
+def _closing(running: int, grace: float) -> str:
+    if not running:
+        return "Shutting down."
+    what = "1 request has" if running == 1 else f"{running} requests have"
+    return f"Shutting down; {what} {grace:g} s to end."

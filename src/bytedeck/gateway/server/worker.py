@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
 import sys
 
@@ -17,6 +18,7 @@ from .workers import Order, read
 
 def work(order: Order) -> None:
     """Serve on the socket that was inherited. Raises ConfigError."""
+    parent = os.getppid()
 
     def ready(url: str, hub: AsyncHub) -> None:
         with contextlib.suppress(OSError):  # the parent is gone: the lifeline tells it as well
@@ -25,6 +27,8 @@ def work(order: Order) -> None:
     with socket.socket(fileno=order.listener) as listener, asyncio.Runner(loop_factory=new_loop) as runner:
         listener.setblocking(False)
         runner.run(run(App(AsyncHub(), order.settings), listener, ready, order.lifeline))
+    if os.getppid() != parent and order.settings.numbers is not None:  # it can clean up no more
+        shutil.rmtree(order.settings.numbers, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -207,3 +207,13 @@ async def test_a_bug_in_a_round_ends_no_others(
     await asyncio.wait_for(third.wait(), 10)
     assert any("KeyError in test_reload.py" in line for line in logged)
     assert not any("secret words" in line for line in logged)
+
+
+async def test_asked_again_while_it_ends(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SIGHUP that comes together with the end does not keep the gateway alive."""
+    monkeypatch.setattr(keeper, "EVERY", 60.0)
+    await app.start()
+    await asyncio.sleep(0)  # it waits now
+    app.reload()
+    async with asyncio.timeout(10):
+        await app.aclose()

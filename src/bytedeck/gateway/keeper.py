@@ -38,8 +38,7 @@ class Keeper:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})
         await self._app.reloader.close()
         self._app.access.close()
         await asyncio.to_thread(self._app.metrics.share, self._app)
@@ -51,8 +50,10 @@ class Keeper:
 
     async def _run(self) -> None:
         while True:
+            # Not wait_for: until Python 3.12 it swallows a cancel that comes together with what it waits for.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), EVERY)
+                async with asyncio.timeout(EVERY):
+                    await self._wake.wait()
             self._wake.clear()
             await self._round()
 

@@ -129,7 +129,8 @@ class Supervisor:
                 return
             self._log.say("error", f"Worker {number} {_ended(code)}, and is started anew in {rest:g} s.")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), rest)
+                async with asyncio.timeout(rest):
+                    await self._ended.wait()
 
     async def _work(self, number: int) -> int:
         """One worker, from its start to its end; the code with which it ended."""

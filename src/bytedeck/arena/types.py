@@ -52,6 +52,8 @@ class Fighter(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tru
     persona: Persona | None = None
     fallbacks: tuple[str, ...] = ()
     """Models that go on for it when its own fails. See `Rules.fallback`."""
+    sent: str = ""
+    """The id that is sent upstream for it, as resolved when the match was made: by it a turn is known for its own."""
     rated: str = ""
     """The id that it is rated under, as resolved when the match was made: an alias such as `~author/family-latest` is its target."""
     name: str = ""
@@ -99,7 +101,7 @@ class Match(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created: int = 0
     """Microseconds since 1970."""
     seed: int = 0
-    """What is drawn by chance for it, such as which side is shown first, is drawn from this: 0 to 2⁶³."""
+    """What is drawn by chance for it, such as whom a judge of more than two is shown first, is drawn from this: 0 to 2⁶³."""
 
     @property
     def is_mirror(self) -> bool:
@@ -283,16 +285,16 @@ class Ruling(Struct, frozen=True, kw_only=True):
     second: int
     """Places in `Match.fighters`, the first before the second."""
     plain: float
-    """1: the first one won, 0: the second one, 0.5: a tie, in the looks at the sides in their order; the mean over legs."""
+    """1: the first one won, 0: the second one, 0.5: a tie, where it was shown before the second one; the mean over legs."""
     swapped: float
-    """The same in the looks at them in reversed order."""
+    """The same where it was shown after it."""
     score: float
-    """What it counts for: where the two differ, 0.5."""
+    """What it counts for, 1, 0.5 or 0: the winner that both name, else a tie."""
 
     @property
     def is_flip(self) -> bool:
-        """Whether the judge chose another winner when the sides were swapped."""
-        return self.plain != self.swapped
+        """Whether the judge did not name the same winner when the sides were swapped."""
+        return (self.plain > 0.5, self.plain < 0.5) != (self.swapped > 0.5, self.swapped < 0.5)
 
 
 class Decided(Told, frozen=True, kw_only=True, tag="decided"):

@@ -351,6 +351,7 @@ TABLE: dict[str, Row] = {
     "unknown_task": Row(UnknownTask, "Unknown task.", 0, "stop", 404, _NAMES),
     "unknown_model": Row(UnknownModel, "Unknown model.", 0, "stop", 404, _NAMES),
     "unknown_key": Row(InvalidRequest, "Unknown key.", 0, "stop", 404, _NAMES),
+    "unknown_match": Row(InvalidRequest, "Unknown match.", 0, "stop", 404, _NAMES),
     "no_way_to_answer": Row(NoWayToAnswer, "There is no API key and no local model.", 0, "stop", 503, _NO_WAY),
     "local_failed": Row(ModelUnavailable, "The local model could not be started.", 0, "stop", 503, _DOWN),
     "local_error": Row(ModelUnavailable, "The local model cannot answer this.", 0, "stop", 503, _DOWN),

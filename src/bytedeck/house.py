@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from . import arguments, pipeline
 from .call import request as requests
 from .callers import Caller
-from .claims import GRANTED, Denied, Granted, Rules, Verdict
+from .claims import Denied, Granted, Rules
 from .codec import faults
 from .config import Config, Secret, Task, load
 from .config.measures import size
@@ -38,12 +38,14 @@ from .errors import (
 from .health import Health, Standing
 from .io.openrouter import TIMEOUT, Models, endpoint, get
 from .io.store import Receiver, Store
-from .io.stores import cache_path, open_keys, open_store
+from .io.stores import cache_path, open_keys, open_matches, open_store
 from .io.watch import Watch
 from .io.wire import Endpoint, Endpoints, Late, WireError
 from .pipeline import Deck
 from .route import resolve, tasks
 from .run import Run
+from .standing import Explanation as Explanation
+from .standing import Outlook as Outlook
 from .standing import Standings, judged, standings
 from .types import Ask, Failover, Message, Plan, Policy, Route, Timeouts
 
@@ -51,48 +53,12 @@ if TYPE_CHECKING:
     from .io.cache import Cache
     from .io.keys import Keys
     from .io.local import Local
+    from .io.matches import Matches
     from .io.wire import Wire
 
 _DAY = 24 * 60  # minutes
 # What only a stream takes; sent along as fields of the request they would do nothing.
 _OF_STREAMS = frozenset({"can_erase", "on_chunk"})
-
-
-class Outlook(Struct, frozen=True, kw_only=True):
-    """What limits and budgets would say to one candidate now."""
-
-    model: str
-    name: str
-    worst_units: int | None
-    """Its worst case; None: no known price bounds it."""
-    prompt_bytes: int
-    verdict: Verdict = GRANTED
-    capped_at: int | None = None
-    """The `max_tokens` to which the request would be lowered, so that a budget pays for it; None: as it is."""
-
-
-class Explanation(Struct, frozen=True, kw_only=True):
-    """What would happen to a request, before anything is sent."""
-
-    plan: Plan
-    worst_units: int | None
-    """The first candidate's worst case, units of 10⁻¹² USD; None: no known price bounds it."""
-    prompt_bytes: int
-    """Size of the request's body."""
-    standing: Standings = Standings()
-    """How the limits and budgets stand that the first candidate comes under."""
-    outlooks: tuple[Outlook, ...]
-    """Of the candidates in their order, as far as the first one that may go at once."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """What limits and budgets would say to the first attempt now."""
-        return self.outlooks[0].verdict
-
-    @property
-    def capped_at(self) -> int | None:
-        """The first one's `Outlook.capped_at`."""
-        return self.outlooks[0].capped_at
 
 
 class _Account(Struct):
@@ -174,6 +140,11 @@ class House:
     def keys(self) -> Keys:
         """The virtual keys, which stand beside the ledger."""
         return open_keys(self.config.database_url)
+
+    @cached_property
+    def matches(self) -> Matches:
+        """The arena's matches, which stand beside the ledger."""
+        return open_matches(self.config.database_url)
 
     @cached_property
     def cache(self) -> Cache:
@@ -402,27 +373,31 @@ class House:
 
     @contextmanager
     def scripting(self) -> Iterator[None]:
-        """Within the block a script answers: no key is needed, and the rows go to a ledger in memory."""
+        """Within the block a script answers: no key is needed, and the rows and matches go to memory."""
         from .io.memory import MemoryStore
+        from .io.memory_matches import MemoryMatches
 
         if self.scripted:
             raise RuntimeError("a script is being played already: one testing block at a time")
-        own = self.__dict__.pop("store", None)
-        self.__dict__["store"] = MemoryStore()
+        own: dict[str, Any] = {
+            name: self.__dict__.pop(name) for name in ("store", "matches") if name in self.__dict__
+        }
+        self.__dict__ |= {"store": MemoryStore(), "matches": MemoryMatches()}
         self.scripted = True
         try:
             yield
         finally:
             self.scripted = False
-            del self.__dict__["store"]
-            if own is not None:
-                self.__dict__["store"] = own
+            del self.__dict__["store"], self.__dict__["matches"]
+            self.__dict__ |= own
 
     def close(self) -> None:
         """Write what is still to be written, and end the local model."""
         self.watch.close()
         if "store" in self.__dict__:
             self.store.close()
+        if "matches" in self.__dict__:
+            self.matches.close()
         if "cache" in self.__dict__:
             self.cache.close()
         if "local" in self.__dict__:

@@ -19,6 +19,7 @@ from .guard import admission, budget, limits, rules
 from .guard.period import EVER
 from .io.store import Standing, Store
 from .money import to_text
+from .types import Plan
 
 _NONE = Rules()
 
@@ -66,6 +67,43 @@ class Standings(Struct, frozen=True, kw_only=True):
 
     limits: tuple[LimitStanding, ...] = ()
     budgets: tuple[BudgetStanding, ...] = ()
+
+
+class Outlook(Struct, frozen=True, kw_only=True):
+    """What limits and budgets would say to one candidate now."""
+
+    model: str
+    name: str
+    worst_units: int | None
+    """Its worst case; None: no known price bounds it."""
+    prompt_bytes: int
+    verdict: Verdict = GRANTED
+    capped_at: int | None = None
+    """The `max_tokens` to which the request would be lowered, so that a budget pays for it; None: as it is."""
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """What would happen to a request, before anything is sent."""
+
+    plan: Plan
+    worst_units: int | None
+    """The first candidate's worst case, units of 10⁻¹² USD; None: no known price bounds it."""
+    prompt_bytes: int
+    """Size of the request's body."""
+    standing: Standings = Standings()
+    """How the limits and budgets stand that the first candidate comes under."""
+    outlooks: tuple[Outlook, ...]
+    """Of the candidates in their order, as far as the first one that may go at once."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What limits and budgets would say to the first attempt now."""
+        return self.outlooks[0].verdict
+
+    @property
+    def capped_at(self) -> int | None:
+        """The first one's `Outlook.capped_at`."""
+        return self.outlooks[0].capped_at
 
 
 def judged(store: Store, claim: Claim | None) -> tuple[Verdict, Standings]:

@@ -96,8 +96,9 @@ def test_settlements_are_made_up_for(tmp_path: Path) -> None:
     begins meanwhile is refused, and a budget counts to the unit in the end."""
     found = on_a_disk(SETTLED_LATER, tmp_path)
     full = f"The ledger {tmp_path}/ledger.db cannot be written: the disk is full."
-    assert (found["owed"], found["open"]) == (3, 3)
-    assert found["problems"] == [f"3 rows wait to be written. {full}"]
+    assert found["owed"] in (2, 3)  # a mark is small: it may still fit into the log's last block
+    assert found["open"] == 3
+    assert found["problems"] == [f"{found['owed']} rows wait to be written. {full}"]
     assert (found["refused"], found["hint"][0]) == (full, "Free some space on that disk.")
     assert (found["paid"], found["ok"], found["left"], found["settled"]) == (True, True, 0, 2)
     assert found["standing"] == [2 * 93_000_000, 5_000_000]
@@ -311,6 +312,32 @@ def test_the_answer_is_worth_more_than_its_receipt(tmp_path: Path) -> None:
     assert found["texts"][2] == "Three."
     assert (found["check"], found["spent"]) == ([True, 3, 3], True)
     assert not any("written" in warning or "recorded" in warning for warning in found["after"])
+
+
+A_MATCH = """
+from allevents import ALL, FIRST, begin as begin_match, told
+from bytedeck.errors import LedgerError
+from bytedeck.io.sqlite_matches import SqliteMatches
+matches = SqliteMatches(path)
+begin_match(matches)
+fill()
+last, why = 0, ""
+while not why:  # what the log has room for yet
+    try: matches.append(FIRST, told(*ALL[:4], after=last)); last += 4
+    except LedgerError as error: why = str(error)
+kept = len(matches.events(FIRST)) - 1
+free()
+matches.append(FIRST, told(*ALL[:4], after=last))
+tell(why=why, last=last, kept=kept, after=matches.find(FIRST).last)
+matches.close()
+"""
+
+
+def test_a_match_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    """What could not be kept is told, all or nothing of it; the next try is as if nothing had been."""
+    found = on_a_disk(A_MATCH, tmp_path)
+    assert "the disk is full" in found["why"]
+    assert (found["kept"], found["after"]) == (found["last"], found["last"] + 4)
 
 
 MAY_NOT_GROW = """

@@ -318,6 +318,7 @@ def test_a_shipped_migration_is_what_it_was():
         "0005_owner",
         "0006_estimates",
         "0007_callers",
+        "0008_matches",
     ]
     assert APPLICATION_ID == 0x42797465
 
@@ -488,11 +489,16 @@ def test_every_statement_is_used_and_every_file_loads():
         *("begin", "mark", "settle", "reconcile", "rows", "export", "usage", "requests", "all_requests"),
         *("costs", "begun", "without_intent", "last_intent", "recent", "watched", "learnt"),
         *("open", "swept", "swept_before", "awaiting"),
-        *("clock", "ahead", "clock_of", "bucket", "fill", "hold", "release", "stale_holds"),
+        *("clock", "ahead", "clock_of", "bucket", "fill", "hold", "release", "stale_holds", "attempts_of"),
         *("account", "open_account", "forget_accounts", "account_rows", "accounts"),
         *("beat", "beats", "forget_beats", "is_lost"),
         *("callers_version", "callers", "caller", "put_caller", "change_caller", "forget_caller"),
         *("secrets", "put_secret", "replace_secret", "forget_secrets", "forget_old_secrets"),
+        *("match_put", "match_state", "match_beginning", "match_ids", "match_kept", "match_list"),
+        *("match_list_of", "match_stands", "match_held", "event_put", "events", "vote_put", "votes"),
+        *("result_put", "results_drop", "results", "results_of", "opinion_put", "opinions_drop", "opinions"),
+        *("change_put", "change_there", "changes", "arena_version"),
+        *("forget_match", "forget_events", "forget_votes", "forget_results", "forget_opinions"),
     }
     assert all(text and "-- name" not in text for text in sql.statements("sqlite").values())
     assert sqlite_file.BUSY_TIMEOUT == 5.0

@@ -182,6 +182,10 @@ class Driver(Generic[T, BegunT, LineT]):
             warnings.warn(f"unclosed answer {self!r}", ResourceWarning, stacklevel=2, source=self)
 
 
+class _Deserted(Exception):
+    """The one who reads is to end as if it had left: see `Drive.abandon`."""
+
+
 class _Helper:
     """A thread in which one leg is waited for, so that it may outlive a deadline and others may race it.
 
@@ -268,11 +272,14 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
         self._helpers: dict[int, _Helper] = {}
         """The legs that are being waited for beside this thread, or were, and nobody has asked yet."""
         self._bell: SimpleQueue[None] = SimpleQueue()
+        self._is_abandoned = False
 
     def advance(self) -> list[Delta] | None:
         """Run until the request hands something over; None once it has ended. Raises what it raises."""
         if self._reader is not None:
             raise RuntimeError("this answer is already being read by another thread")
+        if self._is_abandoned:  # also one that has not begun: nothing is written of it
+            super().leave()
         if self.over:
             return None
         self._reader = threading.get_ident()
@@ -281,10 +288,7 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
             while command is not None:
                 if type(command) is Wait:
                     try:
-                        if command.keep or self._helpers:
-                            outcome = self._wait_beside(command)
-                        else:
-                            outcome = self._wait(command)
+                        outcome = self._outcome(command)
                     except ByteError as error:  # a local model that does not start, say
                         command = self._throw(error)
                     else:
@@ -294,6 +298,8 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
                 else:
                     self._perform(command)
                     command = self._send(self._clock())
+        except _Deserted:
+            super().leave()
         except BaseException:
             super().leave()  # does nothing where the request itself has raised
             raise
@@ -301,10 +307,30 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
             self._reader = None
         return None
 
+    def _outcome(self, command: Wait) -> Outcome:
+        # Looked at on both sides: who abandons it sets the flag first, and then ends what is being waited for.
+        if not self._is_abandoned:
+            outcome = self._wait_beside(command) if command.keep or self._helpers else self._wait(command)
+            if not self._is_abandoned:
+                return outcome
+        raise _Deserted
+
     def leave(self) -> None:
         if self._reader not in (None, threading.get_ident()):
             raise RuntimeError("this answer is still being read by another thread")
         super().leave()
+
+    def abandon(self) -> None:
+        """From any thread, and without waiting: who reads this answer, or does so next, ends at once as if it had left.
+
+        Who is reading settles. Idempotent.
+        """
+        self._is_abandoned = True
+        for leg in tuple(self._legs.values()):
+            leg.begun.put(GRANTED)  # wakes who waits for the verdict, whatever it will be
+            if leg.line is not None:
+                leg.line.kill()
+        self._bell.put(None)
 
     def _now(self) -> float:
         return self._clock()
@@ -317,7 +343,7 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
 
     def _wait(self, command: Wait) -> Outcome:
         if not command.legs:
-            self._sleep(max(0.0, command.until - self._clock()))
+            self._pause(command.until)
             return Tick(max(self._clock(), command.until))
         name = command.legs[0]
         leg = self._legs[name]
@@ -334,6 +360,13 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
             return Tick(max(self._clock(), command.until))
         except WireError as exc:
             return Broken(name, self._clock(), exc.phase, str(exc))
+
+    def _pause(self, until: float) -> None:
+        if self._sleep is not time.sleep:
+            self._sleep(max(0.0, until - self._clock()))
+            return
+        while not self._is_abandoned and self._rings(until):
+            pass  # a helper's: it is looked at when it is waited for
 
     def _wait_beside(self, command: Wait) -> Outcome:
         """A Wait for several legs, or for what outlives it: each leg is waited for in a thread of its own."""

@@ -189,6 +189,10 @@ class MemoryStore:
             found = [row for row in found if wanted.fits(row)]
         return found[::-1][: max(limit, 0)]
 
+    def attempts(self, requests: Sequence[str]) -> list[Row]:
+        wanted = set(requests)
+        return [row for row in self._joined(None) if row.request in wanted]
+
     def export(self, since: datetime | None = None) -> Iterator[Row]:
         return iter(self._joined(since))
 

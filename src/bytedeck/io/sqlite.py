@@ -115,6 +115,12 @@ class SqliteStore:
         self.flush()
         return sqlite_read.rows(self.location, self._busy_timeout, limit, since, wanted or ALL)
 
+    def attempts(self, requests: Sequence[str]) -> list[Row]:
+        from . import sqlite_read
+
+        self.flush()
+        return sqlite_read.attempts(self.location, self._busy_timeout, requests)
+
     def export(self, since: datetime | None = None) -> Iterator[Row]:
         from . import sqlite_read
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, json
 from msgspec.structs import asdict
 
 from ..claims import NEW, Bucket, Budget
@@ -56,6 +56,15 @@ def rows(
         if connection is None:
             return []
         found = _ask(connection, "rows", limit=max(limit, 0), since=_start(since), **asdict(wanted))
+        return [_row(one) for one in _named(found)]
+
+
+def attempts(path: str, busy_timeout: float, requests: Sequence[str]) -> list[Row]:
+    """See `Store.attempts`. By the attempts' names, which are the requests' with a number."""
+    with reading(path, busy_timeout) as connection:
+        if connection is None:
+            return []
+        found = _ask(connection, "attempts_of", requests=json.encode(requests).decode())
         return [_row(one) for one in _named(found)]
 
 

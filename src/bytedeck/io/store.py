@@ -148,6 +148,9 @@ class Store(Receiver, Protocol):
     ) -> list[Row]:
         """The latest attempts, or those that are wanted, newest first. Raises LedgerError if they cannot be read."""
 
+    def attempts(self, requests: Sequence[str]) -> list[Row]:
+        """All attempts of these requests, oldest first. Raises LedgerError if they cannot be read."""
+
     def export(self, since: datetime | None = None) -> Iterator[Row]:
         """All attempts up to now, oldest first, in bounded memory. Raises LedgerError if they cannot be read."""
 

@@ -1,4 +1,4 @@
-"""The URL that chooses who keeps the ledger, and the virtual keys with it."""
+"""The URL that chooses who keeps the ledger, and the virtual keys and the matches with it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .store import Store
 
 if TYPE_CHECKING:
     from .keys import Keys
+    from .matches import Matches
 
 _POSSIBLE = (
     "sqlite:///absolute/path/of/ledger.db keeps the ledger in a file.",
@@ -42,6 +43,18 @@ def open_keys(url: str) -> Keys:
     from .sqlite_keys import SqliteKeys
 
     return SqliteKeys(path)
+
+
+def open_matches(url: str) -> Matches:
+    """The arena's matches beside the ledger that a URL names. Does no I/O. Raises ConfigError as `open_store`."""
+    path = _path(url)
+    if not path:
+        from .memory_matches import MemoryMatches
+
+        return MemoryMatches()
+    from .sqlite_matches import SqliteMatches
+
+    return SqliteMatches(path)
 
 
 def _path(url: str) -> str:

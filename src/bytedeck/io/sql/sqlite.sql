@@ -113,6 +113,16 @@ from attempts where at >= :since
   and (:model = '' or model = :model) and (:outcome = '' or outcome = :outcome)
 order by id desc limit :limit
 
+-- name: attempts_of
+select
+  attempt, request, number, at, task, model, key, streamed, worst_units, owner, settled_at, reconciled_at,
+  outcome, quality, answered, provider, generation_id, finish_reason, error, cost_units, cost_text,
+  upstream_units, is_byok, prompt_tokens, completion_tokens, total_tokens, cached_tokens,
+  cache_write_tokens, reasoning_tokens, web_searches, first_token_us, duration_us, upstream_key
+from (select value as wanted from json_each(:requests)) cross join attempts
+where attempt > wanted || '-' and attempt < wanted || '.'
+order by id
+
 -- name: export
 select
   id, attempt, request, number, at, task, model, key, streamed, worst_units, owner, settled_at, reconciled_at,
@@ -235,3 +245,102 @@ delete from secret where name = ?
 
 -- name: forget_old_secrets
 delete from secret where until <= ?
+
+-- name: match_put
+insert into arena_match (id, owner, said, standing, holder, held_at) values (?, ?, ?, ?, ?, ?)
+
+-- name: match_state
+select number, holder, held_at, standing, (select max(seq) from arena_event where match = number)
+from arena_match where id = ?
+
+-- name: match_beginning
+select id from arena_match where id >= :prefix and id < :prefix || '{' order by number desc limit 20
+
+-- name: match_ids
+select id from arena_match order by number desc limit 1000
+
+-- name: match_kept
+select m.said, m.standing, m.holder, m.held_at, e.seq, e.at
+from arena_match m
+join arena_event e on e.match = m.number and e.seq = (select max(seq) from arena_event where match = m.number)
+where m.id = ?
+
+-- name: match_list
+select m.said, m.standing, m.holder, m.held_at, e.seq, e.at
+from arena_match m
+join arena_event e on e.match = m.number and e.seq = (select max(seq) from arena_event where match = m.number)
+where m.number < :before order by m.number desc limit :limit
+
+-- name: match_list_of
+select m.said, m.standing, m.holder, m.held_at, e.seq, e.at
+from arena_match m
+join arena_event e on e.match = m.number and e.seq = (select max(seq) from arena_event where match = m.number)
+where m.owner = :owner and m.number < :before order by m.number desc limit :limit
+
+-- name: match_stands
+update arena_match set standing = ?2 where number = ?1
+
+-- name: match_held
+update arena_match set holder = ?2, held_at = ?3 where number = ?1
+
+-- name: event_put
+insert into arena_event (match, seq, at, body) values (?, ?, ?, ?)
+
+-- name: events
+select body from arena_event where match = ? and seq > ? order by seq limit ?
+
+-- name: vote_put
+insert into arena_vote (match, source, voter, round, said) values (?, ?, ?, ?, ?)
+on conflict (match, source, voter, round) do update set said = excluded.said
+
+-- name: votes
+select said from arena_vote where match = ? order by number
+
+-- name: result_put
+insert into arena_result (match, source, task, first, second, score, at, said) values (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: results_drop
+delete from arena_result where match = ? and source = ?
+
+-- name: results
+select said from arena_result where at >= :since and (:source = '' or source = :source) order by at, number
+
+-- name: results_of
+select said from arena_result
+where task = :task and at >= :since and (:source = '' or source = :source) order by at, number
+
+-- name: opinion_put
+insert into arena_opinion (match, source, task, judge, at, said) values (?, ?, ?, ?, ?, ?)
+
+-- name: opinions_drop
+delete from arena_opinion where match = ? and source = ?
+
+-- name: opinions
+select said from arena_opinion where :task = '' or task = :task order by at, number
+
+-- name: change_put
+insert into arena_change (task, undoes, at, said) values (?, ?, ?, ?)
+
+-- name: change_there
+select (select undoes from arena_change where undoes = ?1) from arena_change where number = ?1
+
+-- name: changes
+select number, at, said from arena_change where :task = '' or task = :task order by number
+
+-- name: arena_version
+select version from arena_version
+
+-- name: forget_match
+delete from arena_match where number = ?
+
+-- name: forget_events
+delete from arena_event where match = ?
+
+-- name: forget_votes
+delete from arena_vote where match = ?
+
+-- name: forget_results
+delete from arena_result where match = ?
+
+-- name: forget_opinions
+delete from arena_opinion where match = ?

@@ -6,10 +6,11 @@ The order is environment, then the user's file, then what ships; nothing is ever
 
 from .edit import set_budget, set_per_model
 from .names import fold, nearest, stands_for
+from .order import ordered, written
 from .secret import Secret, key_path, remove_key, save_key
 from .settings import SETTINGS, Setting, shown
 from .shape import Auto, Config, Successor, Task
-from .sources import load, shipped_models, shipped_tasks
+from .sources import load, shipped_arena, shipped_models, shipped_tasks
 
 __all__ = [
     "SETTINGS",
@@ -23,12 +24,15 @@ __all__ = [
     "key_path",
     "load",
     "nearest",
+    "ordered",
     "remove_key",
     "save_key",
     "set_budget",
     "set_per_model",
+    "shipped_arena",
     "shipped_models",
     "shipped_tasks",
     "shown",
     "stands_for",
+    "written",
 ]

@@ -20,7 +20,7 @@ from .limits import PERIODS, amount, amount_text, limit, limit_text
 if TYPE_CHECKING:
     from .lines import Place
 
-_MARK = "\ufeff".encode()
+MARK = "\ufeff".encode()
 
 
 def set_budget(path: Path, name: str, said: str | int | None) -> bool:
@@ -49,7 +49,7 @@ def set_per_model(path: Path, said: str | None) -> bool:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """Within it no other process of ours changes the file. The folder is locked, since the file is replaced."""
     import fcntl  # only who changes a file needs it
 
@@ -58,7 +58,7 @@ def _alone(path: Path) -> Iterator[None]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as exc:
-        raise _unwritten(path, exc) from exc
+        raise unwritten(path, exc) from exc
     try:
         with contextlib.suppress(OSError):  # a file system without locks: as good as it gets there
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -80,7 +80,7 @@ def _check_pattern(document: Document) -> None:
 def _set(path: Path, table: str, name: str, value: str | None) -> bool:
     if value is None and not content(path, required=False):
         return False  # no folder is made for it
-    with _alone(path):
+    with alone(path):
         return _replaced(path, table, name, value)
 
 
@@ -94,13 +94,13 @@ def _replaced(path: Path, table: str, name: str, value: str | None) -> bool:
         raise document.wrong((table,), "expected a table")
     if isinstance(held.get(name), dict):
         raise document.wrong((table, name), "expected a value, not a table")
-    mark = _MARK if raw.startswith(_MARK) else b""
+    mark = MARK if raw.startswith(MARK) else b""
     text = raw.removeprefix(mark).decode()
     new = changed(text, table, name, value)
     if new == text:
         return False
     _check(path, text, new, table, name, value)
-    _write(path, mark + new.encode())
+    write(path, mark + new.encode())
     return True
 
 
@@ -123,34 +123,35 @@ def changed(text: str, table: str, key: str, value: str | None) -> str:
     found = list(places(text))
     own = next((one for one in found if one.path == (table, key)), None)
     if own is not None and own.value is not None:
-        return _removed(text, own) if value is None else f"{text[: own.value]}{value}{text[own.end :]}"
+        return without_line(text, own) if value is None else f"{text[: own.value]}{value}{text[own.end :]}"
     short = next((one for one in found if one.path == (table,) and one.value is not None), None)
     if short is not None and short.value is not None:
-        return _changed_inside(text, short.value, short.end, key, value)
-    return text if value is None else _added(text, found, table, f"{key} = {value}")
+        return changed_inside(text, short.value, short.end, (key,), value)
+    return text if value is None else with_table(text, found, table, f"{key} = {value}")
 
 
-def _removed(text: str, place: Place) -> str:
+def without_line(text: str, place: Place) -> str:
     """Without the lines that a key and its value stand in, so also without a comment behind it."""
-    start, end = _line_start(text, place), text.find("\n", place.end) + 1
+    start, end = line_start(text, place), text.find("\n", place.end) + 1
     rest = text[end:] if end else ""
     # What set it apart from the next lines is not wanted as the file's first one.
     return text[:start] + rest if start else rest.lstrip("\r\n")
 
 
-def _changed_inside(text: str, start: int, end: int, key: str, value: str | None) -> str:
-    """The same where the table is an inline one, from `start` to `end`."""
+def changed_inside(text: str, start: int, end: int, path: tuple[str, ...], value: str | None) -> str:
+    """The same where the table is an inline one, from `start` to `end`; `path` begins in it."""
     from .lines import inside
 
     all_of_it = list(inside(text, start))
-    at = next((number for number, one in enumerate(all_of_it) if one.path == (key,)), None)
+    at = next((number for number, one in enumerate(all_of_it) if one.path == path), None)
     if at is None:
         if value is None:
             return text
+        line = f"{'.'.join(path)} = {value}"
         if not all_of_it:
-            return f"{text[:start]}{{ {key} = {value} }}{text[end:]}"
+            return f"{text[:start]}{{ {line} }}{text[end:]}"
         last = all_of_it[-1].end
-        return f"{text[:last]}, {key} = {value}{text[last:]}"
+        return f"{text[:last]}, {line}{text[last:]}"
     own = all_of_it[at]
     if value is not None:
         return f"{text[: own.value]}{value}{text[own.end :]}"
@@ -159,23 +160,23 @@ def _changed_inside(text: str, start: int, end: int, key: str, value: str | None
     return text[: all_of_it[at - 1].end] + text[own.end :] if at else f"{text[:start]}{{}}{text[end:]}"
 
 
-def _added(text: str, found: list[Place], table: str, line: str) -> str:
+def with_table(text: str, found: list[Place], table: str, line: str) -> str:
     """With one more line: where the table's other keys stand, or in a table of its own at the end."""
     newline = "\r\n" if "\r\n" in text else "\n"
     header = next((at for at, one in enumerate(found) if one.path == (table,)), None)
     if header is not None:
-        return _after(text, _last_of(found, header), line, newline)
+        return with_line(text, last_of(found, header), line, newline)
     first = next((at for at, one in enumerate(found) if one.value is None), len(found))
     dotted = [one for one in found[:first] if one.path[0] == table]
     if dotted:  # `[budget]` may not follow `budget.weekly = "5"`
-        return _after(text, dotted[-1], f"{table}.{line}", newline)
+        return with_line(text, dotted[-1], f"{table}.{line}", newline)
     ends = not text or text.endswith("\n")
     blank = not text.strip() or text.endswith(("\n\n", "\n\r\n"))
     gap = newline * (not ends) + newline * (not blank)
     return f"{text}{gap}[{table}]{newline}{line}{newline}"
 
 
-def _last_of(found: list[Place], header: int) -> Place:
+def last_of(found: list[Place], header: int) -> Place:
     """The last key below a header; the header itself where there is none."""
     last = found[header]
     for one in found[header + 1 :]:
@@ -185,15 +186,15 @@ def _last_of(found: list[Place], header: int) -> Place:
     return last
 
 
-def _after(text: str, place: Place, line: str, newline: str) -> str:
+def with_line(text: str, place: Place, line: str, newline: str) -> str:
     """With a line below that of a place, indented alike."""
-    indent = text[_line_start(text, place) : place.start]
+    indent = text[line_start(text, place) : place.start]
     end = text.find("\n", place.end)
     end = len(text) if end < 0 else end - (text[end - 1] == "\r")
     return f"{text[:end]}{newline}{indent}{line}{text[end:]}"
 
 
-def _line_start(text: str, place: Place) -> int:
+def line_start(text: str, place: Place) -> int:
     return text.rfind("\n", 0, place.start) + 1
 
 
@@ -219,14 +220,14 @@ def _tables(text: str, table: str) -> dict[str, Any]:
     return {table: {}, **tomllib.loads(text, parse_float=str)}
 
 
-def _write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes) -> None:
     try:
         target = path.resolve()  # a link stays one: many keep their settings elsewhere
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o600
         replace(target, data, mode)
     except OSError as exc:
-        raise _unwritten(path, exc) from exc
+        raise unwritten(path, exc) from exc
 
 
-def _unwritten(path: Path, exc: OSError) -> ConfigError:
+def unwritten(path: Path, exc: OSError) -> ConfigError:
     return ConfigError(f"{path} cannot be written: {exc.strerror or exc}.")

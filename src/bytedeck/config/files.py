@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -13,6 +14,14 @@ def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
 
     What is no file, as /dev/null, is never replaced by one.
     """
+    with staged(path, data, mode):
+        pass
+
+
+@contextlib.contextmanager
+def staged(path: Path, data: bytes, mode: int = 0o600) -> Iterator[None]:
+    """As `replace`, with a block in between: the new file is on the disk, and takes the old one's place when the block
+    has ended. If the block raises, the old one stands."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is no regular file")
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
@@ -26,8 +35,9 @@ def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
             os.fsync(file.fileno())
         if mode != 0o600:
             scratch.chmod(mode)
+        yield
         scratch.replace(path)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             scratch.unlink()
         raise

@@ -25,14 +25,14 @@ class Place(NamedTuple):
     """Just after the value or the header; a comment may follow."""
 
 
-_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _LONG_BASIC = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}', re.DOTALL)
 _LONG_LITERAL = re.compile(r"'''.*?'{3,5}", re.DOTALL)
 _BASIC = re.compile(r'"(?:\\.|[^"\\])*"')
 _LITERAL = re.compile(r"'[^']*'")
-_STRINGS = (_LONG_BASIC, _LONG_LITERAL, _BASIC, _LITERAL)
+STRINGS = (_LONG_BASIC, _LONG_LITERAL, _BASIC, _LITERAL)
 # What may stand between the strings, brackets, commas, comments and the end of a value: numbers, dates, words.
 _PLAIN = re.compile(r"[^\"'\[\]{}#,\n]+")
 _DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -65,7 +65,7 @@ def places(text: str) -> Iterator[Place]:
     """Each table header and each key of the text, with its whole path."""
     table: Path = ()
     at = 0
-    while (at := _after(_BLANK, text, at)) < len(text):
+    while (at := _after(BLANK, text, at)) < len(text):
         start = at
         if text[at] == "[":
             width = 2 if text.startswith("[[", at) else 1
@@ -80,9 +80,9 @@ def places(text: str) -> Iterator[Place]:
 
 def inside(text: str, at: int) -> Iterator[Place]:
     """Each key of the inline table that begins there; paths begin at that table."""
-    while text[at := _after(_BLANK, text, at + 1)] != "}":
+    while text[at := _after(BLANK, text, at + 1)] != "}":
         found = _entry(text, at, ",}")
-        at = _after(_BLANK, text, found.end)
+        at = _after(BLANK, text, found.end)
         yield found
         if text[at] == "}":
             return
@@ -133,7 +133,7 @@ def _value_end(text: str, at: int, ends: str) -> int:
         if not depth and sign in ends:
             break
         if sign in "\"'":
-            at = next(found.end() for one in _STRINGS if (found := one.match(text, at)))
+            at = next(found.end() for one in STRINGS if (found := one.match(text, at)))
         elif sign == "#":
             end = text.find("\n", at)
             at = len(text) if end < 0 else end

@@ -89,6 +89,12 @@ SETTINGS: tuple[Setting, ...] = (
             "What the requests of one key do differently; the label is the one of `byte usage --by key`."),
     Setting("keys.<label>.limits.<which>", (), "none", "`requests` or `tokens` of one key."),
     Setting("keys.<label>.budget.<which>", (), "none", "A budget of one key, and its warn_percent."),
+    Setting("arena.judges", (), "models of eight families",
+            "Models that judge debates, first choice first. A panel takes those of other families than the fighters'.", "arena.judges"),
+    Setting("arena.commentator", (), "~google/gemini-flash-latest",
+            'The model that sums up a debate; "" for nobody.', "arena.commentator"),
+    Setting("arena.personas.<name>.<which>", (), "as shipped",
+            "Whom a fighter may play: `name` as it is shown, `style` as the model is told, `colour` as #rrggbb."),
     Setting("aliases.<name>", (), "", "A short name of yours for a model id."),
     Setting("tasks.<name>.models", (), "as shipped", "Ids or aliases, first choice first. A new task needs it."),
     Setting("tasks.<name>.light", (), "as shipped", "The model for short and simple prompts of `auto`."),
@@ -103,6 +109,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("tasks.<name>.policy.<which>", (), "as in policy", "What this task does differently."),
     Setting("tasks.<name>.cache", (), "off",
             'For how long the gateway keeps this task\'s answers for who asks the same again: "10m", "1h".'),
+    Setting("tasks.<name>.promote", (), "ask",
+            "What happens to the order of `models` once the arena has evidence for another one: `ask` proposes it, "
+            "`auto` changes it in this file."),
     Setting("tasks.<name>.limits.<which>", (), "none", "`requests` or `tokens` of one task."),
     Setting("tasks.<name>.budget.<which>", (), "none", "A budget of one task, and its warn_percent."),
 )  # fmt: skip

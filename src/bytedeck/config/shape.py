@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from ..claims import Rules
 from ..types import Model, Policy, Timeouts
 from .secret import Secret
+
+Promote = Literal["ask", "auto"]
+"""Whether the arena may change a task's order by itself, once the evidence holds."""
 
 
 class Task(Struct, frozen=True, kw_only=True):
@@ -36,6 +39,7 @@ class Task(Struct, frozen=True, kw_only=True):
     """This task's own; what it leaves open is the general one's."""
     cache: float = 0.0
     """Seconds for which the gateway keeps its answers; 0: not at all."""
+    promote: Promote = "ask"
     version: int = 1
 
 
@@ -53,6 +57,17 @@ class Auto(Struct, frozen=True, kw_only=True):
 
     simple_characters: int
     demanding: tuple[str, ...] = ()
+
+
+class Arena(Struct, frozen=True, kw_only=True):
+    """Who takes part in a debate besides its fighters, and whom they may play."""
+
+    judges: tuple[str, ...] = ()
+    """Models that a panel is chosen from, first choice first: ids or aliases."""
+    commentator: str = ""
+    """The model that sums up; "": nobody."""
+    personas: Mapping[str, Mapping[str, str]] = {}
+    """By the name that a person types: the fields `name`, `style` and `colour` of each."""
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -94,6 +109,7 @@ class Config(Struct, frozen=True, kw_only=True):
     tasks: Mapping[str, Task]
     """By canonical name, shipped ones first."""
     auto: Auto
+    arena: Arena = Arena()
     local: Model
     """The model on this machine: its id, name and context."""
     aliases: Mapping[str, str]

@@ -16,11 +16,12 @@ from ..claims import Rules
 from ..errors import ConfigError
 from ..types import Model, Policy, Timeouts
 from . import measures
+from .arena import ArenaTable, arena
 from .document import Document, read
 from .limits import AN_AMOUNT, PERIODS, WAIT, BudgetTable, LimitsTable, rules, whence, with_daily
 from .names import key_label, nearest, stands_for
 from .secret import Secret, clean_key, key_path, open_to_others
-from .shape import Auto, Config, Successor
+from .shape import Arena, Auto, Config, Successor
 from .tables import Seconds, TaskTable, Text, registry
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
@@ -74,6 +75,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     fallback_models: list[Text] | UnsetType = UNSET
     cache_size: Text | UnsetType = UNSET
     aliases: dict[str, Any] = {}
+    arena: ArenaTable = ArenaTable()
     tasks: dict[str, Any] = {}
 
 
@@ -110,6 +112,12 @@ def shipped_models() -> Models:
 def shipped_tasks() -> Tasks:
     """The tasks that the package brings along. Read once in a process."""
     return msgspec.convert(_shipped("tasks.toml"), Tasks)
+
+
+@cache
+def shipped_arena() -> ArenaTable:
+    """What the arena brings along. Read once in a process."""
+    return msgspec.convert(_shipped("arena.toml"), ArenaTable)
 
 
 def _shipped(name: str) -> dict[str, Any]:
@@ -219,6 +227,7 @@ def load(env: Mapping[str, str] | None = None) -> Config:
         ledger_required=sources.value("ledger.required", file.ledger.required, False),
         tasks=tasks,
         auto=ship.auto,
+        arena=_arena(sources, file),
         local=models.local,
         aliases=aliases,
         constants=models.constants,
@@ -239,6 +248,13 @@ def _origins(sources: _Sources, file: _File) -> frozenset[str]:
                 'expected origins such as "https://app.example.com", in small letters, without path and *'
             )
             raise sources.document.wrong(("gateway", "origins"), f"{expected}, and {one!r} is none")
+    return found
+
+
+def _arena(sources: _Sources, file: _File) -> Arena:
+    found = arena(shipped_arena(), file.arena, sources.document)
+    for name in ("judges", "commentator"):
+        sources.value(f"arena.{name}", getattr(file.arena, name), "")
     return found
 
 
@@ -352,6 +368,9 @@ def _check_models(document: Document, *tables: Mapping[str, str]) -> None:
     """What the file lists as models has to be ids, aliases or constants. Whether the ids exist is not asked."""
     listed: list[tuple[tuple[str, ...], list[str]]]
     listed = [(("fallback_models",), document.data.get("fallback_models", []))]
+    arena = document.data.get("arena", {})
+    listed.append((("arena", "judges"), arena.get("judges", [])))
+    listed.append((("arena", "commentator"), [arena["commentator"]] if arena.get("commentator") else []))
     for name, task in document.data.get("tasks", {}).items():
         listed.append((("tasks", name, "models"), task.get("models", [])))
         listed.append((("tasks", name, "light"), [task["light"]] if task.get("light") else []))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -16,7 +16,7 @@ from ..types import Policy, Timeouts
 from . import measures
 from .document import Document, plain
 from .names import fold, nearest
-from .shape import Task
+from .shape import Promote, Task
 
 Text = Annotated[str, Meta(min_length=1)]
 Texts = Annotated[list[Text], Meta(min_length=1)]
@@ -60,6 +60,7 @@ class TaskTable(Struct, frozen=True, forbid_unknown_fields=True):
     budget: dict[str, Any] | UnsetType = UNSET
     """These two are read by `limits.rules`, and stand in `Config.rules`, not in the task."""
     cache: Text | UnsetType = UNSET
+    promote: Promote | UnsetType = UNSET
     version: _Whole | UnsetType = UNSET
 
     def over(self, below: TaskTable) -> TaskTable:
@@ -135,6 +136,8 @@ def _table(document: Document, name: str, value: object) -> TaskTable:
     """One `[tasks.<name>]` of the user's, checked by itself."""
     path = ("tasks", name)
     _check_misplaced(document, path, value)
+    if isinstance(value, dict) and value.get("promote", "ask") not in get_args(Promote):
+        raise document.wrong((*path, "promote"), 'expected "ask" or "auto"')
     table = document.convert(value, TaskTable, *path)
     if table.params is not UNSET:
         document.convert(table.params, _Params, *path, "params")

@@ -6,8 +6,10 @@ python docs/pictures/make.py, where `pyte` (a terminal in memory) is installed b
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
+import re
 import struct
 import sys
 import tempfile
@@ -32,7 +34,7 @@ from bytedeck.io.sqlite import SqliteStore  # noqa: E402
 from bytedeck.io.watch import Watch  # noqa: E402
 from bytedeck.simulator import Simulator  # noqa: E402
 from docs_blocks import play  # noqa: E402 - the tests' own upstream
-from upstream import Upstream, usage_of, words  # noqa: E402
+from upstream import Answer, Seen, Upstream, usage_of, words  # noqa: E402
 
 COLUMNS, ROWS = 92, 60
 KEY = "sk-or-v1-of-the-pictures"
@@ -61,6 +63,24 @@ ASKED = (
     (0, "coding", "~anthropic/claude-sonnet-latest", "0.0604"),
     (0, "general", "openai/gpt-4o-mini", "0.000142"),
 )
+
+# A round's words of each fighter.
+ARGUMENTS = (
+    (
+        "Tea has kept people company for **five thousand years**, and asks for nothing but hot water.\n\n"
+        "- It wakes without the crash.\n- A pot is for everyone at the table.",
+        "My opponent praises speed. But who is in a hurry drinks whatever is there; who has the choice brews tea.",
+    ),
+    (
+        "Coffee *built* the modern world: exchanges, newspapers and the first insurers began in coffee houses.\n\n"
+        "Nothing else makes nine in the morning bearable.",
+        "“No crash” is a claim without a number. Sales are one: for every cup of tea an office drinks three of coffee.",
+    ),
+)
+REASONS = {
+    True: "The first side names what it stands on; the second side's numbers are about habit, not about worth.",
+    False: "The second side answered the claim of the other one directly and asked for its source.",
+}
 
 # Small enough for a few answers to show.
 LIMITS = """\
@@ -99,7 +119,9 @@ def typed(line: str, env: dict[str, str]) -> pyte.Screen:
     pid, terminal = pty.fork()
     if pid == 0:
         os.execvpe("sh", ["sh", "-c", f"{byte}\n{line}"], env)  # noqa: S606, S607
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    fcntl.ioctl(
+        terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS - 2, 0, 0)
+    )  # the picture has an edge
     while data := _read(terminal):
         stream.feed(data)
     os.waitpid(pid, 0)
@@ -139,8 +161,34 @@ def _colour(name: str) -> str | None:
     """pyte's name of a colour as rich's."""
     if name == "default":
         return None
+    if re.fullmatch("[0-9a-f]{6}", name):
+        return f"#{name}"
     plain = name.removeprefix("bright").replace("brown", "yellow")
     return f"bright_{plain}" if name.startswith("bright") else plain
+
+
+def debated(seen: Seen) -> Answer:
+    """What a fighter of the debate says, or what a judge thinks of both."""
+    said = json.dumps(seen.json, ensure_ascii=False)
+    if "response_format" not in seen.json:
+        side = int("anthropic" not in seen.json["model"])
+        text = ARGUMENTS[side][said.count('"assistant"') % 2]
+        return words(text, usage=usage_of(text, "0.00041")).paced(0.01)
+    # Tea is whichever side begins with its first argument.
+    tea, coffee = (
+        ("side_1", "side_2")
+        if said.find(ARGUMENTS[0][0][:30]) < said.find(ARGUMENTS[1][0][:30])
+        else ("side_2", "side_1")
+    )
+    better = "mistral" not in seen.json["model"]
+    rubric = ("evidence", "reasoning", "rebuttal", "clarity")
+    row = {tea: dict.fromkeys(rubric, 8 if better else 6), coffee: dict.fromkeys(rubric, 6 if better else 7)}
+    told = {
+        "reason": REASONS[better],
+        "rounds": {"round_1": row, "round_2": row},
+        "places": {tea: 1 if better else 2, coffee: 2 if better else 1},
+    }
+    return words(json.dumps(told), usage=usage_of("", "0.0009"))
 
 
 def fill(upstream: Upstream, home: Path) -> None:
@@ -166,6 +214,11 @@ def main() -> None:
         draw(typed("byte usage --by model 2> /dev/null", env), "usage")
         upstream.script(words(ANSWER, usage=usage_of(ANSWER, "0.001266")).paced(0.02))
         draw(typed('byte -u -t coding "A function that tells whether a number is prime"', env), "answer")
+        upstream.script(debated)
+        draw(
+            typed('byte debate "Is tea better than coffee?" --rounds 2 --commentator none --no-vote', env),
+            "debate",
+        )
     with tempfile.TemporaryDirectory() as folder, Simulator(tps=60) as simulator:
         env |= {"BYTE_HOME": folder, "OPENROUTER_BASE_URL": simulator.base_url}
         env["OPENROUTER_API_KEY"] = simulator.api_key

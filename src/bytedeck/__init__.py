@@ -15,6 +15,8 @@ if _typing.TYPE_CHECKING:
     from .async_client import AsyncHub
     from .claims import Denied, Granted, Later
     from .client import Hub
+    from .debates.adebate import AsyncDebate
+    from .debates.debate import Debate
     from .errors import (
         AuthenticationFailed,
         BudgetExceeded,
@@ -34,11 +36,13 @@ if _typing.TYPE_CHECKING:
         UpstreamTimeout,
     )
     from .events import FellBack, Seam, Started, Waiting
+    from .fighters import Fighter, Persona
     from .shared import chat, stream
     from .streams import AsyncStream, Stream
     from .types import Attempt, Delta, Policy, Reply, Timeouts, ToolCall, Usage
 
 __all__ = [
+    "AsyncDebate",
     "AsyncHub",
     "AsyncStream",
     "Attempt",
@@ -48,9 +52,11 @@ __all__ = [
     "CallerError",
     "ContentFiltered",
     "ContextTooLong",
+    "Debate",
     "Delta",
     "Denied",
     "FellBack",
+    "Fighter",
     "Granted",
     "Hub",
     "InsufficientCredits",
@@ -58,6 +64,7 @@ __all__ = [
     "LimitError",
     "ModelUnavailable",
     "NoWayToAnswer",
+    "Persona",
     "Policy",
     "RateLimited",
     "Reply",
@@ -84,6 +91,9 @@ _HOMES = {
     "claims": ("Denied", "Granted", "Later"),
     "client": ("Hub",),
     "async_client": ("AsyncHub",),
+    "debates.adebate": ("AsyncDebate",),
+    "debates.debate": ("Debate",),
+    "fighters": ("Fighter", "Persona"),
     "shared": ("chat", "stream"),
     "streams": ("AsyncStream", "Stream"),
     "models": ("models",),

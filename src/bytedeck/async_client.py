@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     # Imported where it is used: 50 ms that a blocking program need not pay.
     import asyncio
 
+    from .arena.types import Fallback, Fighter, Turns
     from .config import Config
+    from .debates.adebate import AsyncDebate
     from .io.adrive import AsyncDrive
     from .io.testing import AsyncScript
     from .io.together import Together
     from .io.wire import AsyncWire
+    from .league import AsyncLeague
 
 
 class AsyncHub(Face):
@@ -108,10 +111,79 @@ class AsyncHub(Face):
             await self.house.models.afetch(self.wire)
         return await asyncio.to_thread(self.house.explain, ask)
 
+    def debate(
+        self,
+        topic: str,
+        fighters: Iterable[Fighter | str],
+        *,
+        rounds: int = 3,
+        turns: Turns = "simultaneous",
+        max_tokens: int = 500,
+        temperature: float | None = 0.8,
+        judges: int | Iterable[str] = 3,
+        commentator: str | None = None,
+        budget: Decimal | str | None = None,
+        task: str = "general",
+        fallback: Fallback = "void",
+        vote_seconds: float = 0.0,
+        public: bool = False,
+    ) -> AsyncDebate:
+        """As `Hub.debate`; found and kept by the first step, or by `open()`."""
+        from .debates.adebate import AsyncDebate
+        from .debates.making import Asked
+
+        asked = Asked(
+            kind="debate", topic=topic, fighters=fighters, rounds=rounds, turns=turns, max_tokens=max_tokens,
+            temperature=temperature, judges=judges, commentator=commentator, budget=budget, task=task,
+            fallback=fallback, vote_seconds=vote_seconds, public=public,
+        )  # fmt: skip
+        return AsyncDebate(self, asked, self._record)
+
+    def battle(
+        self,
+        prompt: str,
+        models: Iterable[Fighter | str],
+        *,
+        max_tokens: int = 1000,
+        temperature: float | None = None,
+        judges: int | Iterable[str] = 0,
+        budget: Decimal | str | None = None,
+        task: str = "general",
+        fallback: Fallback = "void",
+        public: bool = False,
+    ) -> AsyncDebate:
+        """As `Hub.battle`; found and kept by the first step, or by `open()`."""
+        from .debates.adebate import AsyncDebate
+        from .debates.making import Asked
+
+        asked = Asked(
+            kind="battle", topic=prompt, fighters=models, max_tokens=max_tokens, temperature=temperature,
+            judges=judges, budget=budget, task=task, fallback=fallback, public=public,
+        )  # fmt: skip
+        return AsyncDebate(self, asked, self._record)
+
+    def resume(self, match: str, *, budget: Decimal | str | None = None) -> AsyncDebate:
+        """As `Hub.resume`; found and kept by the first step, or by `open()`."""
+        from .debates.adebate import AsyncDebate
+        from .debates.making import budget_units
+        from .debates.opening import Again
+
+        return AsyncDebate(self, Again(match=match, budget_units=budget_units(budget)), self._record)
+
+    async def _record(self, match: str) -> tuple[str, ...]:
+        return (await self.arena.record(match)).notes
+
     @property
     def limits(self) -> AsyncLimits:
         """As `Hub.limits`."""
         return AsyncLimits(self.house, self.explain)
+
+    @property
+    def arena(self) -> AsyncLeague:
+        """As `Hub.arena`."""
+        from .league import AsyncLeague
+
+        return AsyncLeague(self.house, self.battle)
 
     async def usage(self, by: By = "task", since: datetime | str | None = None) -> Report:
         """As `Hub.usage`."""
@@ -165,6 +237,11 @@ class AsyncHub(Face):
             return None
         wire, self._wire = self._wire, None
         return wire
+
+    async def look_up(self, models: Sequence[str]) -> None:
+        """As `Hub.look_up`."""
+        if self._lacks(models):
+            await self.house.models.afetch(self.wire)
 
     async def answer(self, ask: Ask) -> AsyncDrive[Reply]:
         """As `Hub.answer`."""

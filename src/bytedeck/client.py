@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -24,9 +24,12 @@ from .streams import OnChunk, Stream
 from .types import Ask, Failover, Message, Policy, Reply, Timeouts
 
 if TYPE_CHECKING:
+    from .arena.types import Fallback, Fighter, Turns
     from .config import Config
+    from .debates.debate import Debate
     from .io.testing import Script
     from .io.wire import Wire
+    from .league import League
 
 
 class Hub(Face):
@@ -126,10 +129,95 @@ class Hub(Face):
             self.house.models.fetch(self.wire)
         return self.house.explain(ask)
 
+    def debate(
+        self,
+        topic: str,
+        fighters: Iterable[Fighter | str],
+        *,
+        rounds: int = 3,
+        turns: Turns = "simultaneous",
+        max_tokens: int = 500,
+        temperature: float | None = 0.8,
+        judges: int | Iterable[str] = 3,
+        commentator: str | None = None,
+        budget: Decimal | str | None = None,
+        task: str = "general",
+        fallback: Fallback = "void",
+        vote_seconds: float = 0.0,
+        public: bool = False,
+    ) -> Debate:
+        """Let models argue over a topic, and iterate over what happens (`bytedeck.arena.types`), while it does.
+
+        `fighters`: two to four, each a model's name or a `Fighter`. `rounds`: 1 to 9. `turns`: "simultaneous", or
+        "alternating", which is held twice, in either order. `max_tokens`: of a turn's text. `judges`: how many of the pool
+        (0: nobody), or their names. `commentator`: who sums it up; "": nobody, None: the one of the settings. `budget`: USD
+        that all of it may cost ("0.50"): where that has no room for what is next, it pauses (`Debate.allow`). `task`: what
+        it is rated under. `fallback`: whether a turn that another model spoke is "void", or counts for who "spoke".
+        `vote_seconds`: how long people may vote after each round. `public`: whether other keys may watch it.
+
+        Raises InvalidRequest and UnknownModel before anything is sent. Close it, or read it to its end; who leaves may go on
+        with `resume`.
+        """
+        from .debates.debate import Debate
+        from .debates.making import Asked
+
+        asked = Asked(
+            kind="debate", topic=topic, fighters=fighters, rounds=rounds, turns=turns, max_tokens=max_tokens,
+            temperature=temperature, judges=judges, commentator=commentator, budget=budget, task=task,
+            fallback=fallback, vote_seconds=vote_seconds, public=public,
+        )  # fmt: skip
+        return Debate(self, asked, self._record)
+
+    def battle(
+        self,
+        prompt: str,
+        models: Iterable[Fighter | str],
+        *,
+        max_tokens: int = 1000,
+        temperature: float | None = None,
+        judges: int | Iterable[str] = 0,
+        budget: Decimal | str | None = None,
+        task: str = "general",
+        fallback: Fallback = "void",
+        public: bool = False,
+    ) -> Debate:
+        """Ask two models the same, and iterate over what happens. As `debate`, in one round and without stances."""
+        from .debates.debate import Debate
+        from .debates.making import Asked
+
+        asked = Asked(
+            kind="battle", topic=prompt, fighters=models, max_tokens=max_tokens, temperature=temperature,
+            judges=judges, budget=budget, task=task, fallback=fallback, public=public,
+        )  # fmt: skip
+        return Debate(self, asked, self._record)
+
+    def resume(self, match: str, *, budget: Decimal | str | None = None) -> Debate:
+        """Take up a match that was left, cut off or paused: by its id, or the beginning of it.
+
+        What had not ended is asked for once more. `budget`: USD that all of it may cost from now on, what was spent
+        included; None: as before. Raises InvalidRequest where it is over, or goes on elsewhere.
+        """
+        from .debates.debate import Debate
+        from .debates.making import budget_units
+        from .debates.opening import Again
+
+        return Debate(self, Again(match=match, budget_units=budget_units(budget)), self._record)
+
+    def _record(self, match: str) -> tuple[str, ...]:
+        """A match is over: its results count. What is to be said of it."""
+        return self.arena.record(match).notes
+
     @property
     def limits(self) -> Limits:
         """Whether a model may be asked now, and how limits and budgets stand."""
         return Limits(self.house, self.explain)
+
+    @property
+    def arena(self) -> League:
+        """Matches, ratings, and what follows from them for the tasks."""
+        from .league import League
+
+        return League(self.house, self.battle)
 
     def usage(self, by: By = "task", since: datetime | str | None = None) -> Report:
         """What was spent, by task, model, key or day, since a moment ("7d", "24h", "2026-11-01", "today")."""
@@ -185,6 +273,11 @@ class Hub(Face):
         with self._lock:
             wire, self._wire = self._wire, None
         return wire
+
+    def look_up(self, models: Sequence[str]) -> None:
+        """Ask for the catalogue, where ours is old, or knows one of these models' names not. Raises nothing."""
+        if self._lacks(models):
+            self.house.models.fetch(self.wire)
 
     def answer(self, ask: Ask) -> Drive[Reply]:
         """A request that is ready, for who serves others: what drives it. Each `advance()` gives what came at once,

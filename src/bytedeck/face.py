@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,6 +90,13 @@ class Face:
 
     def _may_fetch(self) -> bool:
         return self.house.config.api_key is not None and not self.house.scripted and self.house.models.due()
+
+    def _lacks(self, names: Sequence[str]) -> bool:
+        """Whether the catalogue is to be asked for before these models are looked for."""
+        models, has_key = self.house.models, self.house.config.api_key is not None
+        if self._may_fetch():
+            return True
+        return has_key and not self.house.scripted and models.current() is not None and models.unsure(names)
 
     def _settled(self) -> Store:
         self.house.store.flush()

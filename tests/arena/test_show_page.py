@@ -178,6 +178,8 @@ def test_hidden_models_are_not_in_the_page() -> None:
         assert not [one for one in ("Lumen", "asalt", "Optimist", "Skeptic", "2f6fed", "East") if one in html]
     text = " ".join(Elements(page(match, events, hidden=True)).text)
     assert "0.000091" not in text
+    assert "tokens in" in " ".join(Elements(page(match, events)).text)
+    assert "tokens in" not in text, "a tokenizer"
 
 
 def test_no_secrets_in_the_page() -> None:

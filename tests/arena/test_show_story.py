@@ -9,6 +9,7 @@ import pytest
 
 import shows
 from bytedeck.arena.bill import Bill
+from bytedeck.arena.results import tallies
 from bytedeck.arena.show import words
 from bytedeck.arena.show.colours import PALETTE, colours
 from bytedeck.arena.show.page import page
@@ -16,7 +17,6 @@ from bytedeck.arena.show.parts import Sum
 from bytedeck.arena.show.story import Story, flipped, story
 from bytedeck.arena.show.text import about, cleaned, one_line, span, when
 from bytedeck.arena.show.transcript import markdown
-from bytedeck.arena.show.votes import tallies
 from bytedeck.arena.types import (
     CommentBegan,
     Decided,
@@ -179,11 +179,12 @@ def test_hidden_fighters_are_nowhere_named() -> None:
 
 def test_votes_are_counted_apart() -> None:
     """The owner's and the spectators' are never mixed; whoever votes for nobody is not counted."""
-    found = tallies((*shows.votes(), Vote(match="m", voter="x", source="owner", round=None, choice=7)), 2)
+    nobody = Vote(match="m", voter="x", source="owner", round=1, choice=7)
+    found = tallies(shows.match_of(shows.two()), (*shows.votes(), nobody))
     assert [(one.source, one.round, one.counts, one.ties) for one in found] == [
         ("owner", None, (1, 0), 0),
-        ("spectators", None, (2, 1), 1),
         ("spectators", 0, (0, 2), 0),
+        ("spectators", None, (2, 1), 1),
     ]
 
 

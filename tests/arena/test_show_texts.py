@@ -15,6 +15,7 @@ import shows
 from bytedeck.arena.bill import Bill
 from bytedeck.arena.show.record import FORMAT, Record, as_json, read
 from bytedeck.arena.show.transcript import inline, markdown, quoted
+from bytedeck.arena.types import TurnBegan
 from bytedeck.errors import InvalidRequest
 
 READER = MarkdownIt("commonmark", {"html": True}).enable("table")
@@ -82,6 +83,16 @@ def test_what_the_transcript_says() -> None:
     ):
         assert told in text
     assert "NEVER AN ARGUMENT" not in text
+
+
+def test_rounds_to_come_are_not_there_yet() -> None:
+    """In a round that has begun, who has not spoken is."""
+    match, events = shows.whole()
+    began = next(place for place, one in enumerate(events) if isinstance(one, TurnBegan))
+    told = markdown(match, events[: began + 1])
+    assert told.count("\n## Opening") == told.count("*Still speaking …*") == told.count("*Not said.*") == 1
+    assert "## Rebuttal" not in told
+    assert "## Closing" not in told
 
 
 def test_hidden_models_are_not_in_the_transcript() -> None:

@@ -2,7 +2,7 @@
 
 Counted are the battles of those two against each other, at fixed looks: after 50, 100, 200, 400 of them, then each time twice
 as many. A chance of 5 % to be wrong is shared out over the challengers and spent over the looks (Lan and DeMets 1983). To watch
-P(better) ≥ 0.95 after every battle is no such test: within 200 battles it promotes 29 % of models that are equal.
+P(better) ≥ 0.95 after every battle is no such test: within 200 battles it promotes about 29 % of equals.
 """
 
 from __future__ import annotations

@@ -55,6 +55,10 @@ class Tally(Struct, frozen=True, kw_only=True):
     leader: Choice
     """The place of the one with the most votes; None: a tie, or no votes."""
 
+    @property
+    def total(self) -> int:
+        return sum(self.counts) + self.ties
+
 
 class _Side(Struct, frozen=True):
     """A fighter that counts."""
@@ -93,8 +97,11 @@ def results(match: Match, events: Iterable[Event], votes: Iterable[Vote] = ()) -
 
 
 def tallies(match: Match, votes: Iterable[Vote]) -> tuple[Tally, ...]:
-    """All votes, counted: the owner's before the spectators', rounds in their order before the whole."""
-    kept = list(votes)
+    """All votes, counted: the owner's before the spectators', rounds in their order before the whole. Those for nobody
+    who fights here are left out.
+    """
+    choices = (None, *range(len(match.fighters)))
+    kept = [one for one in votes if one.choice in choices]
     asked = sorted(
         {(one.source, one.round) for one in kept},
         key=lambda one: (SOURCES.index(one[0]), one[1] is None, one[1] or 0),

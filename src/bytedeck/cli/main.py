@@ -14,6 +14,8 @@ from .exits import exits
 
 COMMANDS = (
     "ask",
+    "debate",
+    "arena",
     "tasks",
     "models",
     "usage",

@@ -114,11 +114,11 @@ class Rendered:
     def _print(self, console: Console, block: str) -> None:
         if self._printed:
             console.print()
-        console.print(_markdown(block))
+        console.print(markdown(block))
         self._printed += 1
 
 
-def _markdown(block: str) -> Markdown:
+def markdown(block: str) -> Markdown:
     from rich.markdown import CodeBlock, Markdown
     from rich.syntax import Syntax
 

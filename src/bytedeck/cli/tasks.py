@@ -10,8 +10,11 @@ from . import tell
 from .options import as_json
 
 if TYPE_CHECKING:
+    from ..arena.order import Order, Seat
     from ..config import Task
     from ..house import House
+
+_HEADS = ("", "NAME", "MODEL", "POINTS", "95 %", "BATTLES", "$ IN", "$ OUT")
 
 
 @click.group("tasks", invoke_without_command=True)
@@ -55,6 +58,72 @@ def show(name: str, json_: bool) -> None:
     tell.out(f"Seconds at most\n{_indented(_pairs(_bounds(task)))}\n")
     tell.out(f"System prompt\n{_indented(task.system or '(none)')}\n")
     tell.out(f"Version {task.version}, from {house.config.where.get(f'tasks.{task.name}', 'shipped')}")
+
+
+@command.command("explain")
+@click.argument("name", metavar="TASK")
+@as_json()
+def explain(name: str, json_: bool) -> None:
+    """Show why a task's models stand in their order, and what would change it.
+
+    Where the order comes from, how the arena rates each model, what it costs, and what the next change waits for.
+    """
+    from ..client import Hub
+
+    with Hub() as hub:
+        order = hub.arena.explain(name)
+        label = hub.house.task(name).label
+    if json_:
+        tell.out_json(_order(order))
+        return
+    tell.out(f"{label} ({order.task})\n")
+    rows = [_HEADS, *(_seat(place, seat) for place, seat in enumerate(order.seats, start=1))]
+    tell.out(f"{_indented(tell.table(rows, right=(3, 5, 6, 7)))}\n")
+    tell.out("\n".join(order.why))
+    if any(seat.row is not None and seat.row.is_provisional for seat in order.seats):
+        tell.say("~ few battles yet: the points say little.", dim=True)
+    if all(seat.row is None for seat in order.seats):
+        tell.say(f"Let them fight: byte arena run --task {order.task}", dim=True)
+
+
+def _seat(place: int, seat: Seat) -> tuple[str, ...]:
+    row = seat.row
+    rating = ("", "", "0") if row is None else (
+        f"{'~' if row.is_provisional else ''}{row.points:.0f}", f"{row.low:.0f}–{row.high:.0f}", f"{row.battles:,}",
+    )  # fmt: skip
+    return (
+        f"{place}.",
+        seat.name,
+        seat.model,
+        *rating,
+        _price(seat.cost.prompt),
+        _price(seat.cost.completion),
+    )
+
+
+def _price(units: int | None) -> str:
+    """USD per million tokens."""
+    from ..money import to_text
+
+    return "?" if units is None else to_text(units) if units else "free"
+
+
+def _order(order: Order) -> dict[str, Any]:
+    """As JSON: points as numbers, amounts as decimal text in USD per million tokens, moments in microseconds since 1970."""
+    import msgspec
+
+    told: dict[str, Any] = msgspec.to_builtins(order)
+    for seat in told["seats"]:
+        for one in filter(None, (seat, seat["row"])):
+            cost = one.pop("cost")
+            one["prompt_per_million"], one["completion_per_million"] = map(_usd, cost.values())
+    return told
+
+
+def _usd(units: int | None) -> str | None:
+    from ..money import to_text
+
+    return None if units is None else to_text(units)
 
 
 def _house() -> House:

@@ -48,6 +48,17 @@ def resolve(name: str, config: Config, catalog: Catalog | None) -> Named:
     )
 
 
+def concrete(id_: str, catalog: Catalog | None) -> str:
+    """The model that an id means now: what an alias such as `~author/family-latest` leads to; else the id itself."""
+    if catalog is None:
+        return id_
+    info = catalog.by_id.get(id_)
+    target = info.alias_target if info is not None and info.alias_target else id_
+    if target in catalog.by_id or target not in catalog.by_slug:
+        return target
+    return catalog.by_slug[target].id
+
+
 def is_plausible(id_: str, config: Config, catalog: Catalog | None) -> bool:
     """Whether the upstream may know the id.
 

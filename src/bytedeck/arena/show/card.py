@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from ..bill import Bill
+from ..results import tallies
 from ..types import Event, Match, Vote
 from . import words
 from .colours import ink
@@ -16,7 +17,6 @@ from .measure import REGULAR, balanced, cut, is_leftward, width, wrap
 from .sections import initial, palette
 from .story import Story, story
 from .text import about, one_line, plural, when
-from .votes import tallies
 
 WIDTH, HEIGHT, EDGE = 1200, 630, 64
 ROOM = WIDTH - 2 * EDGE
@@ -244,7 +244,7 @@ def _facts(told: Story, bill: Bill | None, votes: tuple[Vote, ...]) -> Iterator[
         wins, ties = told.tally()
         also = f", {plural(ties, 'tie')}" if ties else ""
         yield f"{'judges' if len(wins) == 2 else 'pairs'} {' : '.join(map(str, wins))}{also}"
-    for one in tallies(votes, len(told.labels)):
+    for one in tallies(told.match, votes):
         if one.source == "spectators" and one.round is None:
             yield f"spectators {' : '.join(map(str, one.counts))}"
     total = told.costs(bill).total

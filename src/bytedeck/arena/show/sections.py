@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from ..bill import Bill
+from ..results import Tally, tallies
 from ..types import COMMENT, Vote
 from . import words
 from .colours import PALETTE, colours
@@ -13,7 +14,6 @@ from .markup import Markup, el, foreign, together
 from .parts import FULL, Bench, Said
 from .story import Story
 from .text import one_line, plural, when
-from .votes import Tally, tallies
 
 
 def bar(share: float, label: str, class_: str = "") -> Markup:
@@ -87,7 +87,8 @@ def _turn(told: Story, one: Said) -> Markup:
     place, state = one.turn.fighter, one.state
     remark = words.remark(one) if state != "speaking" else ""
     classes = {"speaking": " speaking", "waiting": " waiting"}.get(state, "")
-    pace = " · ".join(filter(None, (words.order(told, one), words.pace(one))))
+    # How many tokens the same words are would tell one hidden model's tokenizer from another's.
+    pace = " · ".join(filter(None, (words.order(told, one), "" if told.hidden else words.pace(one))))
     return el(
         "article",
         el("h3", foreign("bdi", told.labels[place]), el("small", pace, data_after="e") if pace else None),
@@ -177,7 +178,7 @@ def comment(told: Story, *, is_live: bool) -> Markup | None:
 
 def votes(told: Story, given: Iterable[Vote]) -> Markup | None:
     """What people voted: the owner and the spectators apart."""
-    found = tallies(given, len(told.labels))
+    found = tallies(told.match, given)
     if not found:
         return None
     cards = el("div", *(_tally(told, one) for one in found), class_="grid")

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..bill import Bill
+from ..results import tallies
 from ..types import Event, Match, Vote
 from . import words
 from .parts import Bench, Said, heading
 from .story import Story, story
 from .text import cleaned, one_line, when
-from .votes import tallies
 
 _INLINE = re.compile(r"([\\`*_\[\]<|~&])")
 # What would begin a heading, a quote or a list at the start of a line, as an item of a list is one.
@@ -77,11 +77,12 @@ def _fighters(told: Story) -> Iterator[str]:
 
 
 def _arguments(told: Story) -> Iterator[str]:
+    begun = {(one.turn.leg, one.turn.round) for one in told.said.values() if one.state != "waiting"}
     before: tuple[int, int] | None = None
     for one in told.said.values():
-        if one.state == "waiting" and (told.is_over or not one.turn.fighter):
-            continue
         at = (one.turn.leg, one.turn.round)
+        if at not in begun:
+            continue
         if at != before:
             leg = f" (leg {one.turn.leg + 1})" if told.match.legs > 1 else ""
             yield from (f"## {heading(one.turn.round, one.phase, told.match.rules.rounds)}{leg}", "")
@@ -127,7 +128,7 @@ def _comment(told: Story) -> Iterator[str]:
 def _votes(told: Story, votes: Iterable[Vote]) -> Iterator[str]:
     rows = [
         (words.voters(one), words.voted_on(told, one.round), *map(str, one.counts), str(one.ties))
-        for one in tallies(votes, len(told.labels))
+        for one in tallies(told.match, votes)
     ]
     if rows:
         yield from ("## Votes", "")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from .. import schedule
 from ..bill import Bill
+from ..results import Tally
 from ..types import Match
 from .parts import Bench, Said, Sum, heading
 from .story import Story, flipped
 from .text import money, one_line, plural, span, when
-from .votes import Tally
 
 _ENDS = {
     "decided": "A tie",

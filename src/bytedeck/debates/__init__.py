@@ -1,0 +1,1 @@
+"""Debates and battles as they are held: two drivers, blocking and async, of one referee."""

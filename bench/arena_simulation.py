@@ -33,6 +33,8 @@ EVEN = 0.3
 AT_ONCE = 2
 """Battles that a tournament holds at once."""
 EQUALS = 4
+PROMISE = 0.05
+"""Of leagues of equals that may promote anybody."""
 """Models of a league of equals; three of them are challengers."""
 LEAGUE = 600
 """Battles of such a league."""
@@ -261,8 +263,7 @@ def tell_false(each: Callable, leagues: int) -> bool:
                 share(getattr(one, name) for one in found) for name in ("promoted", "watched", "by_fit")
             ]
             say(how, f"{ties:.0%}", *columns, f"{fmean(one.gap for one in found):+.0f} points")
-            # A rate just below the bound passes it by luck in many a sample: broken is what is surely above it.
-            kept = kept and interval([one.promoted for one in found])[0] <= ALPHA
+            kept = kept and fmean(one.promoted for one in found) <= PROMISE
     return kept
 
 

@@ -380,6 +380,16 @@ HINTS: dict[str, tuple[str, ...]] = {
 NOT_ASKED = "was not asked"
 """Stands in each note of a model that a bound, a limit or a budget kept back."""
 
+HINDRANCES = frozenset(
+    (
+        *("connect_failed", "rate_limited_account", "free_limit", "authentication", "permission_denied"),
+        *("insufficient_credits", "max_tokens_unaffordable", "key_limit", "upstream_budget", "no_way_to_answer"),
+        *("over_max_cost", "over_limit", "over_burst", "over_budget", "budget_held"),
+    )
+)
+"""Codes that say nothing of the model that was to answer: the way out, the account, the key or a limit of ours kept the
+request back. Once somebody has seen to that, or some time has gone by, the same request goes through."""
+
 _OWN_WORDS = ("over_limit", "over_burst", "over_budget", "budget_held")
 """Codes of which a fault's message is ours: which limit or budget it was."""
 

@@ -9,7 +9,7 @@ from math import comb, exp, log, sqrt
 
 import pytest
 
-from bytedeck.arena.evidence import Finding, _bound, _tail, findings, looks_until
+from bytedeck.arena.evidence import ALPHA, Finding, _bound, _tail, findings, looks_until
 from bytedeck.arena.pairing import next_pairs
 from bytedeck.arena.types import Result
 
@@ -46,7 +46,7 @@ def test_before_the_first_look_nothing_holds() -> None:
 
 @pytest.mark.parametrize(("wins", "holds"), [(32, False), (33, True)])
 def test_the_bound_of_the_first_look(wins: int, holds: bool) -> None:
-    """With one challenger 33 of 50 are needed: P(≥ 33) = 0.0164 fits into half of 5 %, P(≥ 32) = 0.0325 does not."""
+    """With one challenger 33 of 50 are needed: P(≥ 33) = 0.0164 fits into half of 4 %, P(≥ 32) = 0.0325 does not."""
     finding = found([1.0] * wins + [0.0] * (50 - wins))
     assert finding.holds is holds
     assert finding.p == pytest.approx(sum(comb(50, k) for k in range(wins, 51)) / 2**50)
@@ -88,7 +88,7 @@ def test_only_their_own_battles_count() -> None:
     results = [*rows([1.0] * 50), *others]
     told = findings(results, "A", ["B", "C", "A", "B", "D"])
     assert [(each.challenger, each.battles) for each in told] == [("B", 50), ("C", 1), ("D", 0)]
-    assert told[0].spent <= 0.05 / 3 / 2
+    assert told[0].spent <= ALPHA / 3 / 2
     assert found([1.0] * 33 + [0.0] * 17).holds
     assert not findings(rows([1.0] * 33 + [0.0] * 17), "A", ["B", "C", "D"])[0].holds
     assert findings(results, "A", []) == ()

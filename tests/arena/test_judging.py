@@ -65,6 +65,8 @@ NONSENSE = [
     "null",
     '"side_1"',
     "{" * 50_000,
+    "```\n" + "\n" * 100_000,
+    "```json" + " " * 100_000,
     GOOD[:-1],
     GOOD.replace("}", ""),
     changed("places", to=...),

@@ -161,30 +161,39 @@ def test_a_name_of_two_points_at_neither() -> None:
     assert blind("I, Ada, say so.") == "I, a side, say so."
 
 
-@pytest.mark.parametrize("of", [match(rounds=1), match("a/x", "b/y", "c/z", rounds=1)], ids=["two", "three"])
-@pytest.mark.parametrize("way", ["p", "s"])
-def test_what_one_side_says_of_another_is_of_that_one(of: Match, way: str) -> None:
-    """However the judge is shown them: the fighters know each other by other numbers than it does."""
-    found: dict[str, str] = {}
+def said_to_a_judge(of: Match, part: str, words: str) -> dict[str, str]:
+    """By side what a judge is shown, where each fighter says these words with its own number in them."""
+    found: list[tuple[str, str]] = []
     well = favouring(0)
 
     def play(referee: Referee, step: Step, call: Call) -> Answer:
-        if step.part == f"j1.0.{way}":
-            found.update(quoted(call))
-        place = step.turn.fighter if isinstance(step, Speak) else 0
-        return (
-            f"I am Side {place + 1}, and side 1 is not side_2."
-            if isinstance(step, Speak)
-            else well(referee, step, call)
-        )
+        if step.part == part:
+            found.extend(quoted(call))
+        if isinstance(step, Speak):
+            return words.format(own=step.turn.fighter + 1)
+        return well(referee, step, call)
 
     list(events(of, play))
-    said = {label[:6]: text for label, text in found.items() if "round" in label}
-    assert len(said) == len(of.fighters)
-    for side, text in said.items():
-        assert text.startswith(f"I am {side}, and side ")
+    return {label[:6]: text for label, text in found if "round" in label}
+
+
+@pytest.mark.parametrize("way", ["p", "s"])
+def test_what_one_of_three_says_of_another_is_of_that_one(way: str) -> None:
+    """However the judge is shown them: the fighters know each other by other numbers than it does."""
+    of = match("a/x", "b/y", "c/z", rounds=1)
     order = judging.shown(of, Look(1, 0, way == "s"))
-    assert text.endswith(f"and side {order.index(0) + 1} is not side_{order.index(1) + 1}.")
+    first, second = order.index(0) + 1, order.index(1) + 1
+    assert said_to_a_judge(of, f"j1.0.{way}", "I am Side {own}, and side 1 is not side_2.") == {
+        f"Side {n}": f"I am Side {n}, and side {first} is not side_{second}." for n in (1, 2, 3)
+    }
+
+
+@pytest.mark.parametrize("kind", ["debate", "battle"])
+def test_the_sides_of_a_triangle_stay(kind: str) -> None:
+    """Two know no numbers, and so mean none."""
+    words = "Side 1 is longer than side 2."
+    told = said_to_a_judge(match(kind=kind, rounds=1), "j0.0.s", words)
+    assert told == {"Side 1": words, "Side 2": words}
 
 
 def test_a_persona_without_a_name_hides_nothing() -> None:

@@ -21,10 +21,14 @@ def meant(match: Match, said: str) -> Choice:
 
     Raises InvalidRequest for what names nobody, or several.
     """
-    wanted = said.strip()
+    wanted = said.strip().upper()
     if wanted.lower() in TIES:
         return None
-    found = [place for place, one in enumerate(match.fighters) if fold(wanted) in _names(one, place)]
+    found = [
+        place
+        for place, one in enumerate(match.fighters)
+        if wanted in (LETTERS[place], str(place + 1)) or fold(wanted) in _names(one)
+    ]
     if len(found) == 1:
         return found[0]
     raise InvalidRequest(
@@ -38,10 +42,10 @@ def _called(fighter: Fighter, letter: str) -> str:
     return f"{letter} ({fighter.persona.name})" if fighter.persona else letter
 
 
-def _names(fighter: Fighter, place: int) -> set[str]:
+def _names(fighter: Fighter) -> set[str]:
     persona = fighter.persona.name if fighter.persona else ""
-    said = (LETTERS[place], str(place + 1), persona, fighter.name, fighter.model, fighter.rated)
-    return {fold(one) for one in said if one}
+    said = (persona, fighter.name, fighter.model, fighter.rated)
+    return {fold(one) for one in said} - {""}
 
 
 def check(match: Match, end: End | Literal[""], events: Iterable[Event], vote: Vote) -> None:

@@ -29,7 +29,7 @@ ANSWERS: dict[str, str] = RUBRIC | {
 LOWEST, HIGHEST = 1, 10
 _Score = Annotated[int, msgspec.Meta(ge=LOWEST, le=HIGHEST)]
 _LONGEST_REASON = 2_000
-_FENCED = re.compile(r"```[a-zA-Z]*\s*\n(.*?)```", re.DOTALL)
+_FENCED = re.compile(r"```[a-zA-Z]*[ \t]*\n(.*?)```", re.DOTALL)
 _SIDE = re.compile(r"\b(side[ _]?)([1-4])\b", re.IGNORECASE)
 
 
@@ -86,7 +86,7 @@ def read(text: str, match: Match, look: Look) -> Verdict:
 
     The JSON may stand in a fenced block or among other words; two different verdicts in one answer are none.
     """
-    found = list(dict.fromkeys(_verdicts(text, match, look)))
+    found = list(dict.fromkeys(_verdicts(quote.clean(text), match, look)))
     if not found:
         raise ValueError("The answer holds no verdict in the form that was asked for.")
     if len(found) > 1:
@@ -125,7 +125,7 @@ def _verdicts(text: str, match: Match, look: Look) -> Iterator[Verdict]:
 def _verdict(text: str, match: Match, look: Look) -> Verdict | None:
     order, sides = shown(match, look), _sides(match)
     try:
-        said = _decode(quote.clean(text))
+        said = _decode(text)
         rows = [said.rounds[_round(number)] for number in range(rounds(match))]
         scores = tuple(_ordered(order, [_scores(row[side]) for side in sides]) for row in rows)
         places = _ordered(order, [said.places[side] for side in sides])

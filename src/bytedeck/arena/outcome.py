@@ -53,7 +53,12 @@ def ended(referee: Referee, step: Step, reply: Reply) -> Event:
 
 def failed(referee: Referee, step: Step, request: str, error: ByteError) -> Event:
     """What an error means. What there was of the answer is dropped, what it cost is not."""
-    return _failure(referee, step, request, error.code, str(error), cost(error.attempts))
+    return _failure(referee, step, request, error.code, said(error), cost(error.attempts))
+
+
+def said(error: ByteError) -> str:
+    """An error's sentence, as long as an event takes it."""
+    return str(error)[:_LONGEST_MESSAGE]
 
 
 def stopped(referee: Referee, why: str) -> Ended:

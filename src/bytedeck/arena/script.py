@@ -249,7 +249,8 @@ def _transcript(
 
 def _blind(match: Match, order: Sequence[int]) -> Callable[[str], str]:
     """What makes a text fit for a judge: sides are called by the numbers that it sees, and so is who has a persona's name."""
-    numbers = {place + 1: number for number, place in enumerate(order, 1)}
+    # Two know no numbers, so what they call "side 1" is something else, of a triangle say.
+    numbers = {place + 1: number for number, place in enumerate(order, 1)} if len(order) > 2 else {}
     sides: dict[str, str] = {}
     for number, place in enumerate(order):
         persona = match.fighters[place].persona

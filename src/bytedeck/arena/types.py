@@ -6,12 +6,9 @@ match that was cut off goes on where its events end, and a watcher who comes lat
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
-
-from ..money import to_usd
 
 Kind = Literal["debate", "battle"]
 """A debate has stances and rounds; a battle is one prompt and an answer of each, the models hidden until the vote."""
@@ -327,12 +324,18 @@ class CommentEnded(Told, frozen=True, kw_only=True, tag="comment_ended"):
 
 
 class Paused(Told, frozen=True, kw_only=True, tag="paused"):
-    """The budget has no room for what is next: it goes on once somebody allows more."""
+    """The budget has no room for what is next: it goes on once somebody allows more. Or something else keeps the calls back
+    that is no fighter's fault: then `code` and `why` say what, and they are made again when it goes on."""
 
     spent_units: int
     needed_units: int | None
-    """What the next calls may cost at worst, all together; None: no known price bounds it."""
-    budget_units: int
+    """What the next calls may cost at worst, all together; None: no known price bounds it, or it is not about money."""
+    budget_units: int | None
+    """None: there is no budget."""
+    code: str = ""
+    """A row of the table of errors; "": the budget."""
+    why: str = ""
+    """A sentence for people."""
 
 
 class Resumed(Told, frozen=True, kw_only=True, tag="resumed"):
@@ -439,8 +442,3 @@ class Change(Struct, frozen=True, kw_only=True):
     number: int = 0
     """1 is the first one ever."""
     at: int = 0
-
-
-def usd(units: int | None) -> Decimal | None:
-    """An amount for people who use the library."""
-    return None if units is None else to_usd(units)

@@ -101,11 +101,19 @@ class Bout:
             self._view.tell([scorecard.revealed(self._story.match)])
         self._tell_costs()
         if ended is None:
-            tell.say(f"It waits for more money. {self._again()} --budget USD", dim=True)
-            return TABLE["over_max_cost"].exit_code
+            return self._waits()
         self._tell_notes()
         self._tell_next()
         return TABLE[self._failed].exit_code if ended.end == "failed" and self._failed else 0
+
+    def _waits(self) -> int:
+        """It was left at a pause: how to go on, and the exit code that tells why."""
+        paused = self._story.paused
+        if paused is not None and paused.why:
+            tell.say(f"It waits until that is mended. {self._again()}", dim=True)
+            return TABLE[paused.code].exit_code
+        tell.say(f"It waits for more money. {self._again()} --budget USD", dim=True)
+        return TABLE["over_max_cost"].exit_code
 
     def _tell_costs(self) -> None:
         bill = self._debate.bill()
@@ -144,7 +152,7 @@ class Bout:
     def _allows(self, paused: Paused) -> bool:
         """Whether the person pays more; the debate is told."""
         self._view.leave()
-        if not self._asks:
+        if not self._asks or paused.why:
             return False
         wanted = _wanted(paused)
         offered = f"Go on with {money(wanted)} more? [y/N/amount in USD]"
@@ -186,7 +194,8 @@ class Bout:
 
 def _wanted(paused: Paused) -> int:
     """What is missing for the next calls, in whole cents; where no price bounds them, as much as was allowed at first."""
+    budget = paused.budget_units or 0
     if paused.needed_units is None:
-        return paused.budget_units
-    missing = paused.spent_units + paused.needed_units - paused.budget_units
+        return budget
+    missing = paused.spent_units + paused.needed_units - budget
     return max(_CENT, -(-missing // _CENT) * _CENT)

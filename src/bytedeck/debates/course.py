@@ -129,7 +129,7 @@ class Course(Generic[CallT]):
         if isinstance(came, Over):
             self._listens = False
             del self._calls[came.job.request]
-            return [stage.over(came)]
+            return stage.over(came)
         event = stage.words(came)
         self._ready.append(event)
         if self._scribe is not None:
@@ -147,7 +147,8 @@ class Course(Generic[CallT]):
         for came in late:
             is_whole = isinstance(came, Said) or isinstance(came.came, Reply)
             if stage is not None and scribe is not None and not stage.is_over and is_whole:
-                scribe.put(stage.words(came) if isinstance(came, Said) else stage.over(came))
+                for event in [stage.words(came)] if isinstance(came, Said) else stage.over(came):
+                    scribe.put(event)
 
     def _recorded(self, record: Callable[[], Sequence[str]]) -> None:
         """Its results count from now on."""

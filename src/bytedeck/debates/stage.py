@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from ..arena import outcome, script
 from ..arena.bill import Charge
-from ..arena.referee import Assess, Referee, Speak, Step
+from ..arena.referee import Assess, Comment, Referee, Speak, Step
 from ..arena.types import Begun, Event, Match, Paused, Resumed, RoundEnded, Words
 from ..callers import Caller
-from ..errors import ByteError, InternalError
+from ..errors import HINDRANCES, ByteError, InternalError
 from ..events import Seam
 from ..house import House
 from ..types import Ask, Delta, Model, Policy, Reply
@@ -54,9 +54,11 @@ class Over(Struct, frozen=True):
 
 
 class Short(Struct, frozen=True):
-    """The budget has no room for what is due."""
+    """The budget has no room for what is due, or nothing can be asked at all."""
 
-    needed_units: int | None
+    needed_units: int | None = None
+    error: ByteError | None = None
+    """What keeps everything back; None: the budget."""
 
 
 class Stage:
@@ -75,7 +77,11 @@ class Stage:
         """What is known of the cost of all calls that have ended, and the most that the others of them can have cost."""
         self._held: dict[str, int] = {}
         """Request → what a running call may cost."""
+        self._running: set[str] = set()
+        """The requests of the calls that run here."""
         self._is_short = False
+        self._kept_back: ByteError | None = None
+        """What kept a call back that is no fighter's fault: nothing begins until it goes on, and then that call does anew."""
         self._vote_until = 0
         self._infos: dict[str, Model | None] = {}
 
@@ -118,37 +124,48 @@ class Stage:
 
     def resumed(self, budget_units: int | None) -> Event:
         """It goes on: what ran and was lost is asked for once more."""
-        lost = tuple(self.referee.running.values())
+        lost, self._kept_back = tuple(self.referee.running.values()), None
         return self.tell(Resumed(budget_units=budget_units, lost=lost))
 
     def paused(self, short: Short) -> Event:
-        """It waits for a larger budget."""
-        budget = self.referee.budget_units or 0
+        """It waits for a larger budget, or for what keeps it back to be over."""
+        error = short.error
         return self.tell(
-            Paused(spent_units=self._spent, needed_units=short.needed_units, budget_units=budget)
+            Paused(
+                spent_units=self._spent,
+                needed_units=short.needed_units,
+                budget_units=self.referee.budget_units,
+                code=error.code if error is not None else "",
+                why=outcome.said(error) if error is not None else "",
+            )
         )
 
     def words(self, said: Said) -> Event:
         """Words of a call."""
         return self.tell(Words(part=said.job.step.part, text=said.text, erase=said.erase, at=said.at))
 
-    def began(self, jobs: Iterable[Job]) -> list[Event]:
+    def began(self, jobs: Sequence[Job]) -> list[Event]:
         """To be written before anything of them is sent."""
+        self._running.update(job.request for job in jobs)
         return [self.tell(outcome.began(self.referee, job.step, job.request)) for job in jobs]
 
-    def over(self, over: Over) -> Event:
-        """What a call came to. Raises what no turn may swallow: our own faults."""
+    def over(self, over: Over) -> list[Event]:
+        """What a call came to; nothing where it was kept back. Raises what no turn may swallow: our own faults."""
         job, came, self._is_short = over.job, over.came, False
         held = self._held.pop(job.request, None)
+        self._running.discard(job.request)
         if isinstance(came, Reply):
             self._spend(came, held)
-            return self.tell(outcome.ended(self.referee, job.step, came))
+            return [self.tell(outcome.ended(self.referee, job.step, came))]
         if not isinstance(came, ByteError):
             raise came or InternalError(f"The call {job.request} was left, and nobody left it.")
         self._spend(came.reply, held)
         if came.code in ("ledger_failed", "internal"):
             raise came
-        return self.tell(outcome.failed(self.referee, job.step, job.request, came))
+        if came.code in HINDRANCES and not isinstance(job.step, Comment):  # nobody waits for a summary
+            self._kept_back = came
+            return []
+        return [self.tell(outcome.failed(self.referee, job.step, job.request, came))]
 
     def _spend(self, reply: Reply | None, held: int | None) -> None:
         """A call is over. Where an attempt's cost is not known, all counts that it might have cost."""
@@ -173,8 +190,11 @@ class Stage:
 
     @property
     def has_due(self) -> bool:
-        """Whether calls are to begin. What the budget had no room for is looked at again once another one has ended."""
-        return bool(self.referee.due()) and not (self._is_short and self.referee.running)
+        """Whether calls are to begin, or cannot. What the budget had no room for is looked at again once another one has
+        ended; what is kept back is said once nothing runs."""
+        if self._kept_back is not None:
+            return not self._running
+        return bool(self.referee.due()) and not (self._is_short and self._running)
 
     def voting(self) -> float:
         """Seconds for which people may vote yet before anybody speaks again."""
@@ -190,7 +210,10 @@ class Stage:
         return self.referee.budget_units is not None
 
     def due(self) -> list[Job] | Short:
-        """The calls that are to begin now, as far as the budget has room for them; Short where it has none for the first."""
+        """The calls that are to begin now, as far as the budget has room for them; Short where it has none for the first,
+        or all are kept back."""
+        if self._kept_back is not None:
+            return Short(error=self._kept_back)
         jobs = [self._job(step) for step in self.referee.due()]
         budget = self.referee.budget_units
         return jobs if budget is None or not jobs else self._afford(jobs, budget)

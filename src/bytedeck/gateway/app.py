@@ -18,6 +18,7 @@ from ..callers import Caller
 from ..errors import ByteError
 from . import places
 from .admin import refusal
+from .arena.hall import Hall
 from .asgi import ClientLeft, Receive, Refused, Scope, Send, client_of, headers_of, listed, send_json
 from .cache.answers import Answers
 from .call import Identity, Skin
@@ -67,7 +68,8 @@ class App:
         self.metrics = Metrics(settings.numbers, settings.worker)
         self.answers = Answers(self.gate, self.metrics.count_cache)
         self.log = Log(settings.log)
-        self.reloader = Reloader(hub, self.log.say, self.running)
+        self.hall = Hall(hub, self.access, self.log.say)
+        self.reloader = Reloader(hub, self.log.say, lambda: (*self.running, *self.hall.bouts()))
         self._door = Door(self.access, settings.hosts, settings.is_exposed)
         self._keeper = Keeper(self)
         self._skins: dict[str, Skin] = {}
@@ -148,6 +150,7 @@ class App:
     async def drain(self) -> None:
         """Take no new requests; let the running ones end, and when their time is over tell them so."""
         self.is_closing = True
+        await self.hall.close()
         if not self.running:
             return
         try:

@@ -12,6 +12,7 @@ from ..config.names import without_keys
 from ..errors import ByteError, UnknownModel, UnknownTask
 from ..money import to_text
 from ..types import Reply
+from .asgi import Refused
 from .call import Identity
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -92,7 +93,7 @@ def error_of(error: ByteError) -> dict[str, Any]:
     return {
         "message": without_keys(message),
         "type": error.code,
-        "param": None,
+        "param": (without_keys(error.field) or None) if isinstance(error, Refused) else None,
         "code": status,
         "metadata": _metadata(error, status),
     }

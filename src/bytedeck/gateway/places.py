@@ -13,6 +13,7 @@ from msgspec import Struct
 from . import pages, talk
 from .admin import answer as admin
 from .admin.table import DESCRIPTION, OPERATIONS
+from .arena import table as arena
 from .asgi import Refused, send_json
 from .visit import App, Visit
 
@@ -66,8 +67,23 @@ _ROOT: dict[str, Place] = {
     "/readyz": _page(pages.readyz, "nobody", "health"),
     "/metrics": Place(need="admin", answer=pages.metrics, protocol="health", methods=("GET", "HEAD")),
 }
+
+
+def _ring(path: str) -> Place:
+    """What stands at a path of the arena's table."""
+    operations = arena.PATHS[path]
+    [need] = {one.need for one in operations.values()}
+    answer = arena.answerer(path)
+    return Place(need=need, answer=answer, protocol="arena", methods=tuple(operations))
+
+
+_RINGS = {"/arena" + path: _ring(path) for path in arena.PATHS}
+_BEFORE, _AFTER = "/arena/matches/", "/arena/matches/{id}"
+_FIXED = {path: place for path, place in _RINGS.items() if not path.startswith(_AFTER)}
+_MATCHES = {path.removeprefix(_AFTER): place for path, place in _RINGS.items() if path.startswith(_AFTER)}
+"""By what follows a match's id."""
 PLACES: dict[str, Place] = _ROOT | {
-    prefix + path: place for path, place in (TALKS | _PAGES).items() for prefix in PREFIXES
+    prefix + path: place for path, place in (TALKS | _PAGES | _FIXED).items() for prefix in PREFIXES
 }
 
 # The rest of the path is a name, which may hold a slash.
@@ -94,6 +110,10 @@ def find(path: str) -> tuple[Place, str]:
     place = PLACES.get(path)
     if place is not None:
         return place, ""
+    for prefix in PREFIXES:
+        if path.startswith(prefix + _BEFORE):
+            name, slash, rest = path.removeprefix(prefix + _BEFORE).partition("/")
+            return (_MATCHES.get(slash + rest, NOWHERE), name) if name else (NOWHERE, "")
     for start, place in NAMED:
         name = path.removeprefix(start)
         if name != path and name:
@@ -103,7 +123,10 @@ def find(path: str) -> tuple[Place, str]:
 
 def every() -> Iterator[tuple[str, str, Place]]:
     """Every route: method, path and place; a name in a path stands as `x`."""
-    for path, place in (*PLACES.items(), *((start + "x", place) for start, place in NAMED)):
+    within = (
+        (prefix + _BEFORE + "x" + rest, place) for rest, place in _MATCHES.items() for prefix in PREFIXES
+    )
+    for path, place in (*PLACES.items(), *((start + "x", place) for start, place in NAMED), *within):
         for method in place.methods:
             yield method, path, place
     for one in OPERATIONS:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -15,19 +15,18 @@ from typing import TypeAlias
 from ..async_client import AsyncHub
 from ..config import Config, key_path
 from ..errors import ConfigError
-from .exchange import Exchange
 
 Tell: TypeAlias = Callable[[str, str], object]
 """Takes a level and a sentence."""
 _Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
-_Running: TypeAlias = frozenset[Exchange]
+_Running: TypeAlias = frozenset[object]
 
 
 class Reloader:
     """Looks whether the settings file or the saved key have changed. Belongs to one event loop."""
 
-    def __init__(self, hub: AsyncHub, tell: Tell, running: Collection[Exchange] = ()) -> None:
-        """`running`: the requests of each moment, as they come and go."""
+    def __init__(self, hub: AsyncHub, tell: Tell, running: Callable[[], Iterable[object]] = tuple) -> None:
+        """`running`: the requests and matches of each moment, as they come and go."""
         self._hub = hub
         self._tell = tell
         self._running = running
@@ -91,7 +90,7 @@ class Reloader:
             return
         old = self._hub.adopt(config)
         if old is not None:
-            self._retired.append((old.aclose, frozenset(self._running)))
+            self._retired.append((old.aclose, frozenset(self._running())))
         self.version += 1
         self.loaded = datetime.now(UTC)
         self._tell("info", f"The configuration was loaded anew from {config.file}.")
@@ -101,7 +100,7 @@ class Reloader:
     async def _close_retired(self) -> None:
         kept = []
         for close, needed in self._retired:
-            left = needed.intersection(self._running)
+            left = needed.intersection(self._running())
             if left:
                 kept.append((close, left))
             else:

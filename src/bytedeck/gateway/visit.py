@@ -15,6 +15,7 @@ from .asgi import Receive, Scope, Send
 from .watch.record import Record
 
 if TYPE_CHECKING:
+    from .arena.hall import Hall
     from .cache.answers import Answers
     from .call import Skin
     from .door.access import Access
@@ -64,6 +65,7 @@ class App(Protocol):
     gate: Gate
     bodies: Bodies
     answers: Answers
+    hall: Hall
     gauges: dict[str, Callable[[], float]]
     """What is told by /metrics beside its own: name → how much there is now."""
     is_closing: bool

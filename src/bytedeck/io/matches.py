@@ -7,6 +7,7 @@ what keeps them.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol
 
@@ -57,6 +58,23 @@ class Standing(Struct, frozen=True, kw_only=True):
     """A fighter's place by the panel; None: a tie, or not decided."""
     cost_units: int | None = None
     """What was known of its cost at its end."""
+    resumed: tuple[int, ...] = ()
+    """The `seq` of each `Resumed`."""
+
+    def life(self, seq: int) -> int:
+        """How often it had been taken up again by the event of this number, that one included.
+
+        Words are handed out before they are written. Those that never were, because their process died, have numbers that
+        other events have in the match's next life: `seq` and `life` together name an event for good.
+        """
+        return bisect_right(self.resumed, seq)
+
+    def holds(self, seq: int, life: int) -> int:
+        """The number of the last event that holds of what was heard up to this one: what comes after it is to be told anew.
+
+        The first of that is a `Resumed`, which takes back all words of calls that were lost.
+        """
+        return min(seq, self.resumed[life] - 1) if 0 <= life < len(self.resumed) else seq
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -172,7 +190,7 @@ def noted(standing: Standing, event: Event) -> Standing:
         case Paused():
             return replace(standing, is_paused=True)
         case Resumed():
-            return replace(standing, is_paused=False)
+            return replace(standing, is_paused=False, resumed=(*standing.resumed, event.seq))
         case Decided():
             return replace(standing, winner=event.winner)
         case Ended():

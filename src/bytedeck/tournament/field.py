@@ -74,6 +74,8 @@ class Battle(Struct, kw_only=True):
     """Places of fighters whose turns do not count."""
     is_short: bool = False
     """Whether it was left because the money was used up."""
+    kept_back: str = ""
+    """What else kept it back, and would every other; a sentence for people."""
 
 
 class Field:
@@ -180,6 +182,8 @@ class Field:
         notes = [battle.ended.why if battle.ended is not None else "It was left, and can be resumed."]
         if battle.is_short:
             self._stop = "What is left of the budget does not pay for another battle."
+        elif battle.kept_back:
+            self._stop = f"No other battle begins: {battle.kept_back}"
         for place, model in enumerate((battle.pair.first, battle.pair.second)):
             self._failures[model] = self._failures[model] + 1 if place in battle.failed else 0
             if self._failures[model] >= MOST_FAILURES and model in self._models:
@@ -203,11 +207,14 @@ class Field:
         return budget - self.spent_units - sum(one.allowed_units or 0 for one in self._running)
 
     def _more(self, battle: Battle, event: Paused) -> Decimal | None:
+        if event.why:
+            battle.kept_back = event.why
+            return None
         free, allowed = self._free(), battle.allowed_units
         if free is None or allowed is None or event.needed_units is None:
             battle.is_short = True
             return None
-        missing = event.spent_units + event.needed_units - event.budget_units
+        missing = event.spent_units + event.needed_units - (event.budget_units or 0)
         if not 0 < missing <= free:
             battle.is_short = True
             return None

@@ -282,10 +282,13 @@ def _comment_ended(told: Story, event: CommentEnded) -> None:
 
 def _paused(told: Story, event: Paused) -> None:
     told.paused = event
+    if event.why:
+        told.tell(event.at, f"Paused: {_sentence(one_line(_masked(told, event.why), 300))}")
+        return
     needs = "no known price bounds what is next"
     if event.needed_units is not None:
         needs = f"what is next may cost up to {money(event.needed_units)}"
-    spent = f"{money(event.spent_units)} of {money(event.budget_units)} spent"
+    spent = f"{money(event.spent_units)} of {money(event.budget_units or 0)} spent"
     told.tell(event.at, f"Paused: {spent}, and {needs}.")
 
 

@@ -68,7 +68,13 @@ def _methods(face: type) -> dict[str, inspect.Signature]:
 
 @pytest.mark.parametrize(
     ("sync", "other"),
-    [(Hub, AsyncHub), (Stream, AsyncStream), (Limits, AsyncLimits), (Debate, AsyncDebate)],
+    [
+        (Hub, AsyncHub),
+        (Stream, AsyncStream),
+        (Limits, AsyncLimits),
+        (Debate, AsyncDebate),
+        (League, AsyncLeague),
+    ],
 )
 def test_both_faces_are_alike(sync: type, other: type) -> None:
     """The same methods with the same parameters and defaults; what differs is only that one is awaited."""

@@ -23,8 +23,8 @@ from bytedeck.tournament.reading import parted
 from faces import FACES
 from rings import PAIR, Ring
 
-JUDGE = "google/gemini-2.5-flash"
-QUICK: dict[str, Any] = {"models": PAIR, "judges": [JUDGE], "max_tokens": 16}
+JUDGES = ["google/gemini-2.5-flash", "mistralai/mistral-large", "deepseek/deepseek-chat"]
+QUICK: dict[str, Any] = {"models": PAIR, "judges": JUDGES, "max_tokens": 16}
 USD = 10**12
 
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from ..call.family import family
 
+LEAST = 3
+"""Fewer judges may judge, and what they say rates nobody."""
+
 
 def panel(fighters: Sequence[str], pool: Sequence[str], count: int) -> tuple[str, ...]:
     """Up to `count` models of the pool, in its order, one of each family that no fighter is of. All by their ids."""

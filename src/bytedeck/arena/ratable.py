@@ -84,6 +84,8 @@ def _why_unrated(course: Course) -> str:
     match = course.match
     if match.is_mirror:
         return MIRROR
+    if match.unrated:
+        return match.unrated
     if 2 * len(course.left_out) >= len(match.rules.judges):
         return "Half of the panel or more gave no verdict, so it rates nobody."
     if len({one for one in course.rated_as if one is not None}) > 1:

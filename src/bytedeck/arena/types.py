@@ -95,6 +95,8 @@ class Match(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The virtual key's name that made it; "": whoever owns the machine."""
     is_public: bool = False
     """Whether other keys may watch it and vote."""
+    unrated: str = ""
+    """Why what its judges say rates nobody, as far as the panel decides that: a sentence for people; "": it may."""
     created: int = 0
     """Microseconds since 1970."""
     seed: int = 0

@@ -26,8 +26,6 @@ MOST_BYTES = 100_000
 MOST_FIGHTERS = 4
 MOST_ROUNDS = 9
 MOST_JUDGES = 9
-USUAL_JUDGES = 3
-"""Fewer judges make no panel worth the name."""
 MOST_TOKENS = 100_000
 MOST_SECONDS = 3600.0
 _SIGNS = "abcdefghijklmnopqrstuvwxyz234567"
@@ -124,7 +122,7 @@ def made(house: House, said: Wish, id_: str) -> Made:
     task = house.task(said.task).name
     fighters = tuple(_found(house, said, one, task) for one in said.fighters)
     notes: list[str] = []
-    judges = _panel(house, said, fighters, notes)
+    judges, unrated = _panel(house, said, fighters, notes)
     commentator = _speaker(house, said, notes)
     rules = structs.replace(said.rules, judges=judges, commentator=commentator)
     match = Match(
@@ -136,6 +134,7 @@ def made(house: House, said: Wish, id_: str) -> Made:
         task=task,
         owner=said.caller.name if said.caller is not None else "",
         is_public=said.is_public,
+        unrated=unrated,
         created=time.time_ns() // 1000,
         seed=random.getrandbits(63),
     )
@@ -312,22 +311,27 @@ def _found(house: House, said: Wish, fighter: Fighter, task: str) -> Fighter:
     return structs.replace(fighter, sent=found.model, rated=target or found.model, name=found.name)
 
 
-def _panel(house: House, said: Wish, fighters: tuple[Fighter, ...], notes: list[str]) -> tuple[str, ...]:
-    """The judges' names: those that were named, or so many of the pool as there are of other families."""
-    rated = [one.rated for one in fighters]
+def _panel(
+    house: House, said: Wish, fighters: tuple[Fighter, ...], notes: list[str]
+) -> tuple[tuple[str, ...], str]:
+    """(The judges' names: those that were named, or so many of the pool as there are of other families; why they rate nobody.)"""
+    rated, kin = [one.rated for one in fighters], ""
     if said.judges is None:
         chosen = said.rules.judges
         for judge in chosen:
             if panel.kin(rated, (candidate(house, judge, said.caller).model,)):
-                notes.append(f"The judge {judge} is of a fighter's family, and may like its own kin.")
+                kin = f"The judge {judge} is of a fighter's family, so this panel rates nobody."
+                notes.append(kin)
     else:
         pool = _available(house, house.config.arena.judges, said.caller) if said.judges else ()
         chosen = panel.panel(rated, pool, said.judges)
         if short := panel.shortage(chosen, said.judges):
             notes.append(short)
-    if 0 < len(chosen) < USUAL_JUDGES:
-        notes.append(f"A panel has {USUAL_JUDGES} judges or more: fewer say little.")
-    return chosen
+    few = ""
+    if 0 < len(chosen) < panel.LEAST:
+        few = f"A panel that rates has {panel.LEAST} judges or more, so this one rates nobody."
+        notes.append(few)
+    return chosen, kin or few
 
 
 def _available(house: House, pool: Iterable[str], caller: Caller | None) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from .. import arguments
+from ..arena.panel import LEAST
 from ..errors import InvalidRequest
 from .field import Aim, Terms
 
@@ -45,11 +46,22 @@ def terms(
         models=(models,) if isinstance(models, str) else tuple(models),
         battles=_whole("battles", battles, MOST_BATTLES),
         budget_units=units,
-        judges=judges if isinstance(judges, int) else (judges,) if isinstance(judges, str) else tuple(judges),
+        judges=_panel(judges),
         max_tokens=max_tokens,
         at_once=_whole("at_once", at_once, MOST_AT_ONCE),
         aim=aimed(aim),
     )
+
+
+def _panel(said: int | Iterable[str]) -> int | tuple[str, ...]:
+    found = said if isinstance(said, int) else (said,) if isinstance(said, str) else tuple(said)
+    count = found if isinstance(found, int) else len(found)
+    if 0 < count < LEAST:
+        raise InvalidRequest(
+            f"A panel that rates has {LEAST} judges or more, and here {'is 1' if count == 1 else f'are {count}'}.",
+            hint=("Name more of them, or 0: then people may vote.",),
+        )
+    return found
 
 
 def aimed(said: str) -> Aim:

@@ -29,24 +29,25 @@ def test_every_call_has_its_part() -> None:
 @pytest.mark.parametrize(
     ("charges", "parts", "total", "known", "most"),
     [
-        ((), (0, 0, 0), 0, 0, 0),
-        ((charge("a", 3), charge("b", 5), charge("c", 7), charge("d", 0)), (8, 7, 0), 15, 15, 15),
-        ((charge("a", 3), charge("a", 4), charge("c", 7)), (7, 7, 0), 14, 14, 14),
-        ((charge("a", None), charge("b", 5)), (None, 0, 0), None, 5, 105),
-        ((charge("b", 5), charge("b", None, None)), (None, 0, 0), None, 5, None),
+        ((), (0, 0, 0), 0, (0, 0, 0), 0),
+        ((charge("a", 3), charge("b", 5), charge("c", 7), charge("d", 0)), (8, 7, 0), 15, (8, 7, 0), 15),
+        ((charge("a", 3), charge("a", 4), charge("c", 7)), (7, 7, 0), 14, (7, 7, 0), 14),
+        ((charge("a", None), charge("b", 5)), (None, 0, 0), None, (5, 0, 0), 105),
+        ((charge("b", 5), charge("b", None, None)), (None, 0, 0), None, (5, 0, 0), None),
     ],
 )
 def test_bills(
     charges: tuple[Charge, ...],
     parts: tuple[int | None, ...],
     total: int | None,
-    known: int,
+    known: tuple[int, ...],
     most: int | None,
 ) -> None:
     """Sums by part; an unknown cost makes its part and the total unknown, and is bounded by its worst case."""
     assert bill(EVENTS, charges) == Bill(
         parts=dict(zip(("t0.1.0", "j2.0.s", COMMENT), parts, strict=True)),
         total_units=total,
-        known_units=known,
+        known=dict(zip(("t0.1.0", "j2.0.s", COMMENT), known, strict=True)),
+        known_units=sum(known),
         at_most_units=most,
     )

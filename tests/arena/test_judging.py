@@ -290,6 +290,9 @@ def test_a_panel_is_of_other_families(fighters: tuple[str, ...], count: int, wan
 def test_kin_is_found() -> None:
     assert panel.kin(("a/x", "~b/y"), ("c/j", "b/j", "~a/j")) == ("b/j", "~a/j")
     assert panel.shortage((), 3).startswith("The pool has no judge of another family")
+    assert panel.shortage((), 3, pool=("a/one",)) == panel.shortage((), 3)
+    assert panel.shortage((), 3, pool=()).startswith("None of arena.judges can be asked here")
+    assert panel.shortage((), 0, pool=()) == ""
 
 
 # hit points

@@ -23,7 +23,7 @@ from bytedeck.arena.types import (
     TurnEnded,
     TurnFailed,
 )
-from bytedeck.errors import StreamBroken
+from bytedeck.errors import InvalidRequest, StreamBroken
 from bytedeck.events import Seam
 from bytedeck.types import Attempt, Reply
 
@@ -186,6 +186,14 @@ def test_a_failure_never_holds_what_was_said() -> None:
     assert "argu" not in str(found)
     assert [one.cost_units for one in found] == [COST] * 3
     assert [one.message for one in found] == ["The answer broke off."] * 3
+
+
+def test_a_failure_tells_what_the_upstream_said() -> None:
+    """In its own words, behind our sentence."""
+    error = InvalidRequest("The request was refused as invalid.", detail="max_tokens is below 16")
+    found = outcome.failed(Referee(match()), FIRST, "r1", error)
+    assert isinstance(found, TurnFailed)
+    assert found.message == "The request was refused as invalid. It said: max_tokens is below 16"
 
 
 def test_a_verdict() -> None:

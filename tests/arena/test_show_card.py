@@ -103,3 +103,17 @@ def test_widths(wider: str, narrower: str) -> None:
     """Wide signs count for more than narrow ones, and marks on a letter for nothing."""
     assert width(wider, 10) > width(narrower, 10) >= 0
     assert width("e\u0301", 10) == width("e", 10)
+
+
+@pytest.mark.parametrize(("count", "said"), [(2, "Claude Sonnet (latest)"), (4, "Claude Sonnet")])
+def test_a_usual_name_stands_whole(count: int, said: str) -> None:
+    """Where it has no room it is smaller, or without `(latest)`; it is cut only where neither helps."""
+    fighters = tuple(
+        Fighter(f"maker{n}/m", name="Claude Sonnet (latest)" if n == 1 else f"GPT {n}") for n in range(count)
+    )
+    match, events = shows.whole(shows.match_of(fighters))
+    assert f">{said}</text>" in card(match, events)
+    longer = tuple(
+        Fighter(f"maker{n}/m", name="Some model of an endless name (latest)") for n in range(count)
+    )
+    assert "…</text>" in card(*shows.whole(shows.match_of(longer)))

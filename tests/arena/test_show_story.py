@@ -137,6 +137,9 @@ def test_costs_come_from_the_bill_where_there_is_one() -> None:
         53,
     ]
     assert words.costs(told, bill)[-1] == ("All together", "$0.000000000053")
+    parts: dict[str, int | None] = {"t0.0.0": None, "t0.1.0": 7}
+    lost = told.costs(Bill(parts=parts, known={"t0.0.0": 5, "t0.1.0": 7}, total_units=None))
+    assert (lost.fighters[0], lost.total) == (Sum(12, False), Sum(12, False))
 
 
 def test_outcomes_are_said() -> None:

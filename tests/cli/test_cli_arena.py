@@ -17,6 +17,7 @@ from bouts import bout, fighter
 from bytedeck import Hub
 from bytedeck.arena.show import record
 from bytedeck.arena.types import Begun, Event, Fighter, Match
+from bytedeck.cli import naming, tell
 from bytedeck.simulator import Simulator
 from shows import eventful, whole
 
@@ -101,9 +102,7 @@ def test_the_list(byte, keep: Keep, battle: str) -> None:
     """Newest first, with state, cost and who won; a page at a time."""
     debate = keep(*whole())
     told = byte("arena").stdout
-    assert re.search(
-        rf"{debate} .* debate +Optimist won +\$0\.001 +Cities should .* Optimist – Skeptic", told
-    )
+    assert re.search(rf"{debate} .* debate +A won +\$0\.001 +Cities should .* A Optimist – B Skeptic", told)
     assert re.search(rf"{battle} .* battle +unjudged .* A – B", told)
     (first,) = json.loads(byte("arena", "list", "--limit", "1", "--json").stdout)
     others = json.loads(byte("arena", "list", "--before", first["id"], "--json").stdout)
@@ -144,6 +143,8 @@ def test_show_and_replay(byte, keep: Keep) -> None:
         (("run", "--prompts", "no-such-file"), 14, "no-such-file cannot be read"),
         (("battle", "x", "-m", "gpt"), 14, "A battle needs two models; named here: 1."),
         (("battle",), 14, "There is no prompt."),
+        (("battle", "x", "--file", "y"), 14, "Here are a prompt and a file of prompts."),
+        (("battle", "x", "-m", "gpt", "-m", "gpt", "--judges", "-1"), 14, "judges is -1"),
         (("replay", "zzzz", "--speed", "0"), 2, "0"),
     ],
 )  # fmt: skip
@@ -172,6 +173,11 @@ def test_documents(byte, keep: Keep, tmp_path: Path) -> None:
     ElementTree.fromstring((tmp_path / "match.svg").read_text("utf-8"))
     assert "<!doctype html>" in (tmp_path / "match.html").read_text("utf-8").lower()
     assert (tmp_path / "plain").read_text("utf-8") == (tmp_path / "match.md").read_text("utf-8")
+    told = byte("arena", "export", id_, "-o", str(tmp_path / "match.pdf"))
+    assert (told.exit_code, (tmp_path / "match.pdf").exists()) == (2, False)
+    assert "There is no format .pdf; there are .md, .json, .html, .svg." in told.stderr
+    named = byte("arena", "export", id_, "-o", str(tmp_path / "match.txt"), "--format", "md")
+    assert (named.exit_code, (tmp_path / "match.txt").exists()) == (0, True)
     told = byte("arena", "export", id_, "-o", str(tmp_path / "nowhere" / "x.md"))
     assert told.exit_code == 1
     assert "No such file or directory" in told.stderr
@@ -251,6 +257,11 @@ def test_the_board(byte, keep: Keep, monkeypatch: pytest.MonkeyPatch, columns: s
     told = byte("arena", "board", "-t", "coding")
     assert re.search(r"1–2 +alpha/one +1\d\d\d\? .*3 +3 +0 +0", told.stdout)
     assert ("●" in told.stdout) == (columns == "140")
+    assert max(map(len, told.stdout.splitlines())) <= 140
+    monkeypatch.setattr(tell, "is_terminal", lambda _: True)
+    if columns == "60":
+        narrow = byte("arena", "board", "-t", "coding").stdout
+        assert re.search(r"alpha/one .* 3 / 0 / 0\n", narrow)
     assert "3 battles in 3 matches of the task coding, by judges." in told.stderr
     assert "Nobody has fought there yet" in byte("arena", "board", "--source", "owner").stdout
     assert json.loads(byte("arena", "board", "--json", "--raw").stdout)["rows"][0]["wins"] == 3
@@ -349,3 +360,10 @@ def test_a_hostile_name_in_the_list(byte, keep: Keep) -> None:
     assert found in told
     assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", told)
     assert len(told.splitlines()) == 2
+
+
+def test_models_in_sentences_have_names() -> None:
+    """Ids that somebody has named are called by the name; other words with a stroke stay."""
+    with Hub() as hub:
+        said = naming.named(hub.house, "~openai/gpt-latest beats 1/2 of a/b, and/or ~openai/gpt-latest.")
+    assert said == "GPT (latest) beats 1/2 of a/b, and/or GPT (latest)."

@@ -160,6 +160,19 @@ def test_a_pause_where_nobody_is_asked(byte, sim: Simulator) -> None:
     assert again.stdout.count("### ") == 2
 
 
+def test_what_keeps_it_back_is_told(byte, sim: Simulator) -> None:
+    """Credits that are used up: why it waits, how to go on, and the exit code of that; nobody is failed by it."""
+    sim.fault("payment_required", model=SONNET)
+    told = byte("debate", "x", *PAIR, *SHORT)
+    assert told.exit_code == 12
+    assert "Paused: Insufficient credits. Add funds" in told.stderr
+    assert "It waits until that is mended. Go on with: byte arena resume" in told.stderr
+    sim.no_faults()
+    again = byte("arena", "resume", the_id(told.stderr))
+    assert again.exit_code == 0, again.stderr
+    assert "Could not speak" not in again.stdout
+
+
 def test_ctrl_c_leaves_it_resumable(spawn, byte, sim: Simulator) -> None:
     """130 and the line that goes on; what was said before is shown again, then the rest, and nothing is lost."""
     sim.reset(tps=25)
@@ -256,6 +269,22 @@ def test_a_debate_on_a_terminal(spawn, byte, sim: Simulator, home: Path) -> None
         assert told in shown, shown
     (vote,) = json.loads(byte("arena", "show", the_id(raw), "--json").stdout)["votes"]
     assert (vote["source"], vote["choice"]) == ("owner", 1)
+
+
+def test_keys_between_the_questions(spawn, byte, sim: Simulator) -> None:
+    """What is typed while they speak tears no picture apart and is no vote; afterwards keys are shown again."""
+    pytest.importorskip("rich")
+    sim.reset(tps=60)
+    code, raw = on_terminal(
+        spawn, "debate", "x", *PAIR, *SHORT,
+        typed=[(b"thinking", b"A\nB\n"), (b"Who won? [", b"tie\n")],
+    )  # fmt: skip
+    assert code == 0
+    shown = printed(raw)
+    assert shown.count("Opening · round 1 of 1") == 1, shown
+    assert "no vote]: tie\n" in shown
+    found = json.loads(byte("arena", "show", the_id(raw), "--json").stdout)["votes"]
+    assert [one["choice"] for one in found] == [None]
 
 
 def test_nobody_pays_more(spawn, sim: Simulator) -> None:

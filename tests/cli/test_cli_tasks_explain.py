@@ -36,7 +36,7 @@ def test_without_battles_it_says_what_it_waits_for(byte: Byte, home: Path) -> No
         "GPT (latest): It has 0 of the 50 battles against Claude Sonnet (latest) that a first look takes."
         in found.stdout
     )
-    assert "Let them fight: byte arena run --task coding" in found.stderr
+    assert "Let them fight: byte arena run -t coding --budget 1 --prompts FILE" in found.stderr
     assert not (home / "ledger.db").exists()
     assert "There is no task 'codng'" in byte("tasks", "explain", "codng").stderr
 

@@ -32,6 +32,8 @@ class Bill(Struct, frozen=True, kw_only=True):
     lost, too; None: not known."""
     total_units: int | None
     """Their sum; None where one of them is not known."""
+    known: dict[str, int] = {}
+    """By what was asked: what is known of it, also where another call for it was lost."""
     known_units: int = 0
     """The sum of all that is known."""
     at_most_units: int | None = None
@@ -55,17 +57,19 @@ def bill(events: Iterable[Event], charges: Iterable[Charge]) -> Bill:
     """The bill of a match. `charges`: the ledger's rows of its requests; a call without one was never sent, and is free."""
     of = requests(events)
     parts: dict[str, int | None] = dict.fromkeys(of.values(), 0)
-    known, counted = 0, []
+    known: dict[str, int] = dict.fromkeys(parts, 0)
+    counted = []
     for charge in charges:
         part = of[charge.request]
         sofar = parts[part]
         parts[part] = None if sofar is None or charge.units is None else sofar + charge.units
-        known += charge.units or 0
+        known[part] += charge.units or 0
         counted.append(charge.counted)
     return Bill(
         parts=parts,
-        total_units=None if None in parts.values() else known,
-        known_units=known,
+        total_units=None if None in parts.values() else sum(known.values()),
+        known=known,
+        known_units=sum(known.values()),
         at_most_units=summed(counted),
     )
 

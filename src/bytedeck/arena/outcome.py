@@ -57,8 +57,9 @@ def failed(referee: Referee, step: Step, request: str, error: ByteError) -> Even
 
 
 def said(error: ByteError) -> str:
-    """An error's sentence, as long as an event takes it."""
-    return str(error)[:_LONGEST_MESSAGE]
+    """An error's sentence, with the upstream's own words where it has any, as long as an event takes it."""
+    theirs = f" It said: {error.detail}" if error.detail else ""
+    return f"{error}{theirs}"[:_LONGEST_MESSAGE]
 
 
 def stopped(referee: Referee, why: str) -> Ended:

@@ -29,10 +29,15 @@ def kin(fighters: Sequence[str], judges: Sequence[str]) -> tuple[str, ...]:
     return tuple(judge for judge in judges if family(judge) in families)
 
 
-def shortage(chosen: Sequence[str], count: int) -> str:
-    """A sentence for people where the pool had fewer families than were asked for; "" where it had enough."""
+def shortage(chosen: Sequence[str], count: int, pool: Sequence[str] | None = None) -> str:
+    """A sentence for people where the pool had fewer families than were asked for; "" where it had enough.
+
+    `pool`: those of it that can be asked at all, where that is known.
+    """
     if len(chosen) >= count:
         return ""
+    if pool is not None and not pool:
+        return "None of arena.judges can be asked here, so nobody judges. Without an OpenRouter key nobody can be."
     found = f"{len(chosen)} judge{'' if len(chosen) == 1 else 's'}" if chosen else "no judge"
     return (
         f"The pool has {found} of another family than the fighters', where {count} were asked for. "

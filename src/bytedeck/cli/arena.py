@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from . import arena_battles, arena_orders, arena_ratings, tell
 from .options import as_json
-
-if TYPE_CHECKING:
-    pass
 
 _FORMATS = ("md", "json", "html", "svg", "card")
 _id = click.argument("match", metavar="ID")
@@ -116,8 +113,7 @@ def export(match: str, form: str | None, output: str | None, reveal: bool) -> No
     from ..client import Hub
     from . import matches
 
-    by_name = (output or "").rpartition(".")[2].lower()
-    form = form or (by_name if by_name in _FORMATS else "md")
+    form = form or _by_name(output)
     with Hub() as hub:
         document = matches.exported(hub, hub.arena.find(match), form, reveal)
     if output is None or output == "-":
@@ -129,6 +125,21 @@ def export(match: str, form: str | None, output: str | None, reveal: bool) -> No
     except OSError as exc:
         raise click.FileError(output, exc.strerror or str(exc)) from exc
     tell.say(f"Wrote {output}", dim=True)
+
+
+def _by_name(output: str | None) -> str:
+    """The format that a file's name ends in; Markdown where nothing is named. Raises BadOptionUsage."""
+    name = "" if output in (None, "-") else os.path.basename(output or "")
+    ending = name.rpartition(".")[2].lower() if "." in name else ""
+    if ending in ("", "markdown"):
+        return "md"
+    form = "html" if ending == "htm" else ending
+    if form not in _FORMATS:
+        known = ", ".join(f".{one}" for one in _FORMATS if one != "card")
+        raise click.BadOptionUsage(
+            "--output", f"There is no format .{ending}; there are {known}. Or name it: --format"
+        )
+    return form
 
 
 @command.command("resume")

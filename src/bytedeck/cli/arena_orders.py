@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import tell
+from . import naming, tell
 from .options import as_json
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def promote(task: str, dry_run: bool, source: str, json_: bool) -> None:
 
 def _tell_proposals(house: House, found: tuple[Proposal, ...], task: str) -> None:
     for one in found:
-        tell.out(f"{one.task}: {_order(house, one.before)}\n  → {_order(house, one.after)}\n{one.why}")
+        tell.out(f"{one.task}: {_order(house, one.before)}\n  → {_order(house, one.after)}")
+        tell.out(naming.named(house, one.why))
         rows = [(house.named(point.model)[1], f"{point.points:.0f}", f"{point.low:.0f}–{point.high:.0f}",
                  _price(point.price_units), "on the front" if point.is_on_front else "") for point in one.front]  # fmt: skip
         if rows:
@@ -104,7 +105,7 @@ def _tell_change(house: House, change: Change, json_: bool) -> None:
         tell.out_json(_as_json(change))
         return
     tell.out(f"{change.task}: {_order(house, change.after)}")
-    tell.out(f"It was: {_order(house, change.before)}\n{change.why}")
+    tell.out(f"It was: {_order(house, change.before)}\n{naming.named(house, change.why)}")
     tell.say(
         f"Change {change.number}, in {house.config.file}. Take it back: byte arena undo {change.number}",
         dim=True,
@@ -131,7 +132,7 @@ def changes(task: str, json_: bool) -> None:
 
 def _row(house: House, one: Change) -> tuple[str, ...]:
     when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(one.at / 1e6))
-    return str(one.number), when, one.task, house.named(one.after[0])[1], one.by, one.why
+    return str(one.number), when, one.task, house.named(one.after[0])[1], one.by, naming.named(house, one.why)
 
 
 def _as_json(one: Change) -> dict[str, Any]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
-from . import tell
+from . import naming, tell
 from .options import as_json
 
 if TYPE_CHECKING:
     from ..arena.standings import Board, Cost, Row
 
 _SOURCES = ("judges", "owner", "spectators")
-# Columns of the picture of an interval, and the width from which there is room for it.
-_STRIP, _WIDE = 28, 100
+# Columns of the picture of an interval.
+_STRIP = 28
 _NO_BATTLES = (
     "Nobody has fought there yet. Hold battles with: byte arena run --battles 20 --budget 1 --prompts FILE"
 )
@@ -60,25 +62,7 @@ def board(task: str, source: str, raw: bool, json_: bool) -> None:
 def _draw(found: Board) -> None:
     from ..arena.show.text import plural
 
-    rows = [_row(one, found) for one in found.rows]
-    heads: tuple[str, ...] = (
-        "RANK",
-        "MODEL",
-        "POINTS",
-        "95 %",
-        "",
-        "BATTLES",
-        "WON",
-        "LOST",
-        "TIED",
-        "USD / M TOKENS",
-    )
-    if shutil.get_terminal_size().columns < _WIDE:
-        heads, *rows = [(*one[:4], *one[5:]) for one in (heads, *rows)]
-        right = (2, 3, 4, 5, 6, 7)
-    else:
-        right = (2, 3, 5, 6, 7, 8)
-    tell.out(tell.table([heads, *rows], right=right))
+    tell.out(_table(found))
     of = f"the task {found.task}" if found.task else "all tasks"
     told = f"{plural(found.battles, 'battle')} in {found.matches:,} {'match' if found.matches == 1 else 'matches'}"
     tell.say(f"{told} of {of}, by {found.source}.", dim=True)
@@ -86,19 +70,44 @@ def _draw(found: Board) -> None:
         tell.note(note)
 
 
-def _row(one: Row, found: Board) -> tuple[str, ...]:
+def _table(found: Board) -> str:
+    """The widest table that the terminal has room for; in a pipe never the narrowest."""
+    width = shutil.get_terminal_size().columns
+    tables = [
+        tell.table([heads, *(row(one, found) for one in found.rows)], right) for heads, row, right in _TABLES
+    ]
+    fitting = [one for one in tables if max(map(len, one.splitlines())) <= width]
+    return fitting[0] if fitting else tables[-1 if tell.is_terminal(sys.stdout) else 1]
+
+
+def _wide(one: Row, found: Board) -> tuple[str, ...]:
+    head, tail = _middle(one, found)[:4], _middle(one, found)[4:]
+    return (*head, _strip(one, found), *tail)
+
+
+def _middle(one: Row, found: Board) -> tuple[str, ...]:
+    counts = (f"{one.battles:,}", f"{one.wins:,}", f"{one.losses:,}", f"{one.ties:,}")
+    return (*_who(one), *counts, _price(one.cost))
+
+
+def _narrow(one: Row, found: Board) -> tuple[str, ...]:
+    return (*_who(one), f"{one.wins:,} / {one.losses:,} / {one.ties:,}", _price(one.cost))
+
+
+def _who(one: Row) -> tuple[str, ...]:
     rank = str(one.rank_low) if one.rank_low == one.rank_high else f"{one.rank_low}–{one.rank_high}"
     points = f"{one.points:.0f}" + ("?" if one.is_provisional else "")
-    counts = (f"{one.battles:,}", f"{one.wins:,}", f"{one.losses:,}", f"{one.ties:,}")
-    return (
-        rank,
-        one.name or one.model,
-        points,
-        _interval(one),
-        _strip(one, found),
-        *counts,
-        _price(one.cost),
-    )
+    return (rank, one.name or one.model, points, _interval(one))
+
+
+_HEADS = ("RANK", "MODEL", "POINTS", "95 %")
+_COUNTS = ("BATTLES", "WON", "LOST", "TIED", "USD / M TOKENS")
+# Heads, what makes a row, and the columns that stand flush right; the widest first.
+_TABLES: tuple[tuple[tuple[str, ...], Callable[[Row, Board], tuple[str, ...]], tuple[int, ...]], ...] = (
+    ((*_HEADS, "", *_COUNTS), _wide, (2, 3, 5, 6, 7, 8)),
+    ((*_HEADS, *_COUNTS), _middle, (2, 3, 4, 5, 6, 7)),
+    ((*_HEADS, "WON / LOST / TIED", "USD / M"), _narrow, (2, 3, 4)),
+)
 
 
 def _interval(one: Row) -> str:
@@ -149,7 +158,10 @@ def next_(task: str, count: int, aim: str, json_: bool) -> None:
 
     with Hub() as hub:
         found = hub.arena.next(task, count, aim=aim)
-        rows = [(hub.house.named(one.first)[1], hub.house.named(one.second)[1], one.why) for one in found]
+        rows = [
+            (hub.house.named(one.first)[1], hub.house.named(one.second)[1], naming.named(hub.house, one.why))
+            for one in found
+        ]
     if json_:
         import msgspec
 

@@ -36,6 +36,10 @@ class Given(Struct, frozen=True, kw_only=True):
 
 def battle(given: Given) -> int:
     """The whole of `byte arena battle`; the exit code of the first battle that did not end well, else 0."""
+    if given.file is not None and given.words:
+        raise InvalidRequest(
+            "Here are a prompt and a file of prompts.", hint=("Give one of them: the words, or --file FILE",)
+        )
     prompts = _prompts(given.file) if given.file is not None else [said(given.words, _EXAMPLE, "prompt")]
     with Hub() as hub:
         for warning in hub.warnings:

@@ -14,7 +14,7 @@ from ..arena.show.text import money
 from ..arena.types import Event, Paused, RoundEnded, TurnFailed
 from ..errors import TABLE, ByteError, CallerError
 from ..money import UNITS_PER_USD, to_text
-from . import scorecard, tell, views
+from . import keyboard, scorecard, tell, views
 
 if TYPE_CHECKING:
     from ..client import Hub
@@ -120,7 +120,9 @@ class Bout:
         if self._json:
             parts = {part: None if units is None else to_text(units) for part, units in bill.parts.items()}
             total = None if bill.total_units is None else to_text(bill.total_units)
-            tell.out_json({"type": "bill", "match": self._debate.id, "parts_usd": parts, "total_usd": total})
+            most = None if bill.at_most_units is None else to_text(bill.at_most_units)
+            tell.out_json({"type": "bill", "match": self._debate.id, "parts_usd": parts, "total_usd": total,
+                           "known_usd": to_text(bill.known_units), "at_most_usd": most})  # fmt: skip
         else:
             told = Story(self._story.match, hidden=True) if self._hidden else self._story
             tell.say(f"Cost: {scorecard.costs(told, bill)}", dim=True)
@@ -154,6 +156,7 @@ class Bout:
         self._view.leave()
         if not self._asks or paused.why:
             return False
+        keyboard.forget()
         wanted = _wanted(paused)
         offered = f"Go on with {money(wanted)} more? [y/N/amount in USD]"
         while True:
@@ -173,6 +176,7 @@ class Bout:
     def _vote(self, round_: int | None) -> None:
         """Ask for the owner's vote, until it is one or none is wanted."""
         self._view.leave()
+        keyboard.forget()
         letters = ", ".join(scorecard.LABELS[: len(self._story.match.fighters)])
         what = "Who won?" if round_ is None else "Who won this round?"
         while True:

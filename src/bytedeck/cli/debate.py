@@ -27,7 +27,7 @@ from .options import as_json
     help="What a fighter stands for, in the order of -m.  [default: for it, against it]",
 )
 @click.option(
-    "--personas", metavar="NAMES", help="Whom they play: skeptic,optimist (see: byte arena personas)."
+    "--personas", metavar="NAMES", help="Whom they play: skeptic,dreamer (see: byte arena personas)."
 )
 @click.option(
     "--rounds", type=click.IntRange(1, 9), default=3, show_default=True, help="Opening, rebuttals, closing."
@@ -77,7 +77,7 @@ def command(**given: Any) -> None:
     \b
       byte debate "Is tea better than coffee?"
       byte debate "Tabs or spaces?" -m sonnet -m gpt --stance tabs --stance spaces
-      byte debate "Should cities ban cars?" --personas skeptic,optimist --budget 0.50
+      byte debate "Should cities ban cars?" --personas skeptic,dreamer --budget 0.50
 
     Ctrl-C stops it; `byte arena resume ID` goes on later, and no finished turn is lost.
     """

@@ -78,7 +78,7 @@ def judges(text: str) -> int | list[str]:
     told = text.strip()
     if told.lower() in _NOBODY:
         return 0
-    return int(told) if told.isascii() and told.isdecimal() else _list(told)
+    return int(told) if told.isascii() and told.removeprefix("-").isdecimal() else _list(told)
 
 
 def fighters(hub: Hub, given: Given, topic: str) -> list[Fighter]:

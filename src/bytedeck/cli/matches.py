@@ -30,15 +30,16 @@ def row(hub: Hub, kept: Kept) -> tuple[str, ...]:
     """A line of the list."""
     match, hidden = kept.match, is_hidden(hub, kept)
     labels = Story(match, hidden=hidden).labels
+    who = labels if hidden else map(" ".join, zip(scorecard.LABELS, _plain(labels), strict=False))
     units = kept.standing.cost_units
     return (
         match.id,
         time.strftime("%Y-%m-%d %H:%M", time.gmtime(match.created / 1e6)),
         match.kind,
-        _state(kept, labels),
+        _state(kept),
         "" if units is None else about(units),
         one_line(match.topic, 40),
-        " – ".join(labels),
+        " – ".join(who),
     )
 
 
@@ -49,11 +50,18 @@ def drawn(rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(line if not width or len(line) <= width else f"{line[: width - 1]}…" for line in lines)
 
 
-def _state(kept: Kept, labels: tuple[str, ...]) -> str:
+def _plain(labels: Sequence[str]) -> list[str]:
+    """The labels without the letters that tell fighters of one name apart: all of them have one here."""
+    return [
+        label.removesuffix(f" ({letter})") for label, letter in zip(labels, scorecard.LABELS, strict=False)
+    ]
+
+
+def _state(kept: Kept) -> str:
     if kept.state != "over" or kept.end != "decided":
         return kept.end or kept.state
     winner = kept.standing.winner
-    return "a tie" if winner is None else f"{labels[winner]} won"
+    return "a tie" if winner is None else f"{scorecard.LABELS[winner]} won"
 
 
 def as_json(kept: Kept) -> dict[str, Any]:

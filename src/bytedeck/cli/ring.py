@@ -31,7 +31,7 @@ from ..arena.types import (
     RoundEnded,
     TurnBegan,
 )
-from . import scorecard
+from . import keyboard, scorecard
 from .scenes import Judging, Round, Scene, Summing, rule, text
 from .scorecard import Line
 
@@ -65,6 +65,7 @@ class Ring:
         self._lock = threading.Lock()
         self._scene: Scene | None = None
         self._live: Live | None = None
+        self._unhush: Callable[[], None] = lambda: None
         self._told: set[str] = set()
         self._print(self._opening())
 
@@ -144,7 +145,10 @@ class Ring:
     def _close(self, done: Done) -> None:
         live, self._live = self._live, None
         if live is not None:
-            live.stop()
+            try:
+                live.stop()
+            finally:
+                self._unhush()
         self._print(done)
 
     def _draw(self) -> None:
@@ -157,6 +161,7 @@ class Ring:
                 redirect_stdout=False,
                 redirect_stderr=False,
             )
+            self._unhush = keyboard.hush()
             self._live.start(refresh=True)
 
     def _picture(self) -> RenderableType:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import tell
+from . import naming, tell
 from .options import as_json
 
 if TYPE_CHECKING:
@@ -73,17 +73,18 @@ def explain(name: str, json_: bool) -> None:
     with Hub() as hub:
         order = hub.arena.explain(name)
         label = hub.house.task(name).label
+        why = naming.named(hub.house, "\n".join(order.why))
     if json_:
         tell.out_json(_order(order))
         return
     tell.out(f"{label} ({order.task})\n")
     rows = [_HEADS, *(_seat(place, seat) for place, seat in enumerate(order.seats, start=1))]
     tell.out(f"{_indented(tell.table(rows, right=(3, 5, 6, 7)))}\n")
-    tell.out("\n".join(order.why))
+    tell.out(why)
     if any(seat.row is not None and seat.row.is_provisional for seat in order.seats):
         tell.say("~ few battles yet: the points say little.", dim=True)
     if all(seat.row is None for seat in order.seats):
-        tell.say(f"Let them fight: byte arena run --task {order.task}", dim=True)
+        tell.say(f"Let them fight: byte arena run -t {order.task} --budget 1 --prompts FILE", dim=True)
 
 
 def _seat(place: int, seat: Seat) -> tuple[str, ...]:

@@ -52,7 +52,9 @@ def say(text: str, **style: Any) -> None:
     """Write a line to stderr. Whether anybody can hear it must not change what happens, so it never raises."""
     if sys.stderr is None:
         return
-    plain = not is_terminal(sys.stderr) or bool(os.environ.get("NO_COLOR"))
+    plain = (
+        not is_terminal(sys.stderr) or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    )
     text = cleaned(text)
     with contextlib.suppress(OSError, ValueError):
         click.echo(text if plain else click.style(text, **style), file=sys.stderr, color=not plain)

@@ -173,7 +173,8 @@ def _fighter(told: Story, place: int, paint: _Paint) -> Iterator[Markup]:
     yield from _panel(left, wide, colour if told.winner == place else "", paint)
     yield from _badge(left + at.inset + at.radius, at.radius, initial(label), colour)
     x, y, size = left + at.name[0], _TOP + at.name[1], at.name[2]
-    yield _line(cut(label, size, right - at.beside_name - x), x, y, size, paint.ink, weight="650")
+    name, fitted = _name(label, size, right - at.beside_name - x)
+    yield _line(name, x, y, fitted, paint.ink, weight="650")
     x, y = left + at.who[0], _TOP + at.who[1]
     yield _line(cut(_who(told, place, is_short=count > 2), 18 * REGULAR, right - x), x, y, 18, paint.soft)
     if told.match.rules.judges:
@@ -181,6 +182,15 @@ def _fighter(told: Story, place: int, paint: _Paint) -> Iterator[Markup]:
         yield _line(str(points), right, _TOP + y, size, paint.ink, weight="650", anchor="end")
         x = left + at.inset
         yield from _bar(x, _TOP + at.bar, right - at.beside_bar - x, points, colour, paint)
+
+
+def _name(label: str, size: float, room: float) -> tuple[str, float]:
+    """The name, and how large: first a bit smaller, then without `(latest)`, and cut only where neither helps."""
+    tries = [
+        (one, size * scale) for one in (label, label.removesuffix(" (latest)")) for scale in (1, 0.9, 0.8)
+    ]
+    fitting = next(((one, scaled) for one, scaled in tries if width(one, scaled) <= room), None)
+    return fitting or (cut(tries[-1][0], size, room), size)
 
 
 def _panel(left: float, wide: float, won: str, paint: _Paint) -> Iterator[Markup]:

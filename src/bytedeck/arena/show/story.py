@@ -119,15 +119,16 @@ class Story:
 
     def costs(self, bill: Bill | None = None) -> Costs:
         """What it cost: by the ledger's bill where there is one, else as far as its events tell."""
-        known = self._costs if bill is None else bill.parts
-        by: dict[str, list[int | None]] = {}
-        for part, units in known.items():
-            by.setdefault(payer(part), []).append(units)
+        costs, known = (self._costs, {}) if bill is None else (bill.parts, bill.known)
+        sums = {part: Sum(units or known.get(part, 0), units is not None) for part, units in costs.items()}
+        by: dict[str, list[Sum]] = {}
+        for part, one in sums.items():
+            by.setdefault(payer(part), []).append(one)
         return Costs(
             fighters=tuple(_sum(by.get(str(n), ())) for n in range(len(self.match.fighters))),
             judges=_sum(by.get("judges", ())),
             comment=_sum(by.get(COMMENT, ())),
-            total=_sum(known.values()),
+            total=_sum(sums.values()),
         )
 
     def tell(self, at: int, text: str) -> None:
@@ -165,9 +166,9 @@ def payer(part: str) -> str:
     return part.rpartition(".")[2] if part.startswith("t") else "judges"
 
 
-def _sum(costs: Iterable[int | None]) -> Sum:
-    known = list(costs)
-    return Sum(sum(units or 0 for units in known), None not in known)
+def _sum(costs: Iterable[Sum]) -> Sum:
+    found = list(costs)
+    return Sum(sum(one.units for one in found), all(one.is_whole for one in found))
 
 
 # --- What each event changes ---------------------------------------------------------------------------------------

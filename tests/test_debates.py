@@ -114,6 +114,15 @@ def test_the_same_seed_is_the_same_debate(sim: Simulator, tmp_path: Path) -> Non
     assert found[0] == found[1] == found[2]
 
 
+def test_a_seed_of_ones_own_makes_no_match_twice(hub: Hub) -> None:
+    """Programs seed their chance so that all is the same the next time; a match's id is another one all the same."""
+    ids = []
+    for _ in range(2):
+        random.seed(42)
+        ids.append(hub.debate(TOPIC, PAIR, **SHORT).id)
+    assert ids[0] != ids[1]
+
+
 @pytest.mark.parametrize(
     ("options", "count"),
     [

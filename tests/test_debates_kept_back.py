@@ -64,9 +64,12 @@ def test_it_waits_and_goes_on(ring: Ring, sim: Simulator, fault: str, code: str)
     assert not of(events, TurnFailed)
     assert story(debate.match, events).log[-1].text.startswith(f"Paused: {paused.why[:20]}")
     assert ring.hub.house.matches.find(debate.id).state == "paused"
+    again = ring.rest(ring.resume(debate.id))
+    assert kinds(again) == ["Resumed", "TurnBegan", "Paused"]
+    assert again[-1].code == code
     sim.no_faults()
     rest = ring.rest(ring.resume(debate.id))
-    asked = of(events, TurnBegan)[1]
+    asked = of(again, TurnBegan)[0]
     assert isinstance(rest[0], Resumed)
     assert rest[0].lost == (asked.request,)
     assert of(rest, TurnBegan)[0].turn == asked.turn
@@ -85,7 +88,7 @@ def test_a_judge_is_not_left_out_for_it(ring: Ring, sim: Simulator) -> None:
     sim.no_faults()
     ended = ring.rest(ring.resume(debate.id))[-1]
     assert isinstance(ended, Ended)
-    assert (ended.end, ended.is_rated) == ("decided", True)
+    assert ended.end == "decided"
 
 
 def test_a_summary_is_not_waited_for(ring: Ring, sim: Simulator) -> None:

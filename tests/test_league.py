@@ -17,7 +17,7 @@ import pytest
 
 from bouts import A, B, bout, fighter
 from bytedeck import AsyncHub, Hub, feedback
-from bytedeck.arena.types import Change, Persona, Rules
+from bytedeck.arena.types import Change, Persona, Rules, Vote
 from bytedeck.errors import ConfigError, InvalidRequest, UnknownTask
 
 C = "gamma/three"
@@ -119,6 +119,40 @@ def test_a_match_counts_once_it_is_recorded(hub: Hub) -> None:
     assert hub.arena.find(one[:9] + one[9]).end == "decided"
     hub.arena.forget(one)
     assert hub.arena.board("poems").rows == ()
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+def test_what_nobody_came_to_record_counts_all_the_same(file: Path, tmp_path: Path, is_file: bool) -> None:
+    """Whose process died between its end and its results, or between a vote and what that says, is caught up with by whoever
+    reads next; what cannot be read now keeps nobody from the rest."""
+    url = f"sqlite:///{tmp_path}/ledger.db" if is_file else "memory:"
+    with Hub(config=file, database_url=url) as hub:
+        store = hub.house.matches
+        one, other = keep(hub, bout((B, A), task="poems"), bout((C, A), task="poems"))
+        assert store.due() == (one, other)
+        assert hub.arena.board("poems").battles == 2
+        assert store.due() == store.opinions("nobody") == ()
+        assert [pair.judge for pair in hub.arena.audit("poems").judges]
+        store.vote(Vote(match=one, voter="", source="owner", round=None, choice=0))
+        assert store.due() == (one,)
+        assert hub.arena.board("poems", source="owner").battles == 1
+        assert store.due() == ()
+        store.vote(Vote(match=one, voter="", source="owner", round=None, choice=1))
+        hub.arena.forget(other)
+        assert [row.model for row in hub.arena.board("poems", source="owner").rows] == [A, B]
+
+
+def test_a_board_is_worked_out_once(hub: Hub) -> None:
+    """Until there is another result, or other settings."""
+    held(hub, 1.0, 0.0)
+    board = hub.arena.board("poems")
+    assert hub.arena.board("poems") is board
+    assert hub.arena.board("poems", style=False) is not board
+    assert hub.arena.board("poems") is board
+    hub.house.adopt(hub.house.reread())
+    assert hub.arena.board("poems") is not board
+    held(hub, 1.0)
+    assert hub.arena.board("poems").battles == 3
 
 
 def test_few_battles_are_said_to_be_few(hub: Hub) -> None:
@@ -472,6 +506,22 @@ def test_a_crash_in_between_tells_no_lie(file: Path) -> None:
             hub.arena.undo("poems")
 
 
+@pytest.mark.parametrize("what", ["poems", "1", "2"])
+def test_an_undo_that_was_cut_off_is_brought_to_its_end(file: Path, what: str) -> None:
+    """It was kept and the file was not written: asked for again, whichever way, it comes to hold, and is no second change."""
+    with Hub(config=file) as hub:
+        held(hub, *EVIDENCE)
+        hub.arena.promote("poems")
+        dies = _DIES.replace("promote", "undo")
+        assert subprocess.run([sys.executable, "-c", dies, str(file)], check=False).returncode == 9
+        assert len(hub.arena.changes()) == 2
+        assert hub.arena.explain("poems").whence == "promoted"
+        assert hub.arena.undo(what).number == 2
+        assert file.read_text() == TASKS
+        assert hub.arena.explain("poems").whence == "undone"
+        assert len(hub.arena.changes()) == 2
+
+
 def test_two_who_promote_at_once(hub: Hub, file: Path) -> None:
     """One does; the other is told that the order has changed meanwhile, and nothing more is kept."""
     held(hub, *EVIDENCE)
@@ -487,8 +537,10 @@ def test_a_task_may_allow_it_by_itself(hub: Hub, file: Path) -> None:
     """Once the evidence holds, the match that brought it changes the order; the next ones do not change it back at once."""
     file.write_text(TASKS.replace("# a task of my own", '# a task of my own\npromote = "auto"'))
     hub.house.adopt(hub.house.reread())
-    *_, last = keep(hub, *(bout((B, A), score=s, task="poems", at=n + 1) for n, s in enumerate(EVIDENCE)))
-    recorded = [hub.arena.record(kept.match.id) for kept in reversed(hub.arena.matches(50))]
+    recorded = []
+    for n, score in enumerate(EVIDENCE):
+        (last,) = keep(hub, bout((B, A), score=score, task="poems", at=n + 1))
+        recorded.append(hub.arena.record(last))
     assert [one.change is not None for one in recorded] == [False] * 49 + [True]
     change = recorded[-1].change
     assert change is not None
@@ -496,6 +548,23 @@ def test_a_task_may_allow_it_by_itself(hub: Hub, file: Path) -> None:
     assert recorded[-1].notes[0].startswith("The order of poems is bee, alpha/one, gamma/three from now on: ")
     assert hub.arena.record(last).change is None
     assert "made by itself" in hub.arena.explain("poems").why[0]
+
+
+def test_it_is_allowed_by_the_file_as_it_is_now(hub: Hub, file: Path) -> None:
+    """Who takes it back does not have to start every process anew, nor who allows it; a file that cannot be read changes nothing."""
+    held(hub, *EVIDENCE[:-1])
+    auto = TASKS.replace("# a task of my own", '# a task of my own\npromote = "auto"')
+    file.write_text(auto)
+    hub.house.adopt(hub.house.reread())
+    for text in (TASKS, "["):
+        file.write_text(text)
+        (one,) = keep(hub, bout((B, A), score=0.0, task="poems", at=2000))
+        assert hub.arena.record(one).change is None
+        hub.arena.forget(one)
+    file.write_text(TASKS)
+    hub.house.adopt(hub.house.reread())
+    file.write_text(auto)
+    assert hub.arena.record(*keep(hub, bout((B, A), score=0.0, task="poems", at=2000))).change is not None
 
 
 @pytest.mark.parametrize("said", ['"yes"', "true", "[]"])
@@ -512,15 +581,15 @@ def test_where_it_cannot_be_done_by_itself_the_match_counts_all_the_same(
     """What stands in the way is a warning."""
     file.write_text(TASKS.replace("# a task of my own", '# a task of my own\npromote = "auto"'))
     hub.house.adopt(hub.house.reread())
-    ids = keep(hub, *(bout((B, A), score=s, task="poems", at=n + 1) for n, s in enumerate(EVIDENCE)))
-    for one in ids[:-1]:
-        hub.arena.record(one)
+    *bouts, last = (bout((B, A), score=s, task="poems", at=n + 1) for n, s in enumerate(EVIDENCE))
+    for one in bouts:
+        hub.arena.record(*keep(hub, one))
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    recorded = hub.arena.record(ids[-1])
+    recorded = hub.arena.record(*keep(hub, last))
     assert len(recorded.results) == 1
     (warning,) = recorded.notes
     assert warning.startswith("The order of poems could not be changed. ")

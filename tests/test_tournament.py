@@ -277,6 +277,20 @@ def test_a_battle_that_nothing_bounds_is_left(needed: int | None) -> None:
     assert found.end(one, "m", bill(None)).spent_units == 450
 
 
+def test_what_keeps_one_back_would_keep_back_all() -> None:
+    """A key that is refused, credits that are used up: the battle waits, no other one begins, and it is said why."""
+    found = field(budget=900, at_once=1)
+    one = found.begin()
+    assert one is not None
+    waits = Paused(
+        spent_units=0, needed_units=None, budget_units=450, code="key_limit", why="Its limit is used up."
+    )
+    assert found.hear(one, waits) is None
+    note = found.end(one, "m", bill(0)).note
+    assert note == "It was left, and can be resumed. No other battle begins: Its limit is used up."
+    assert found.begin() is None
+
+
 def test_without_a_budget_nothing_is_counted_out() -> None:
     """As many battles as were asked for, and no more."""
     found = field(battles=2)

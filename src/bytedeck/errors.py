@@ -383,7 +383,13 @@ NOT_ASKED = "was not asked"
 HINDRANCES = frozenset(
     (
         *("connect_failed", "rate_limited_account", "free_limit", "authentication", "permission_denied"),
-        *("insufficient_credits", "max_tokens_unaffordable", "key_limit", "upstream_budget", "no_way_to_answer"),
+        *(
+            "insufficient_credits",
+            "max_tokens_unaffordable",
+            "key_limit",
+            "upstream_budget",
+            "no_way_to_answer",
+        ),
         *("over_max_cost", "over_limit", "over_burst", "over_budget", "budget_held"),
     )
 )

@@ -39,26 +39,30 @@ def apply(house: House, change: Change, *, as_shipped: bool = False) -> Change:
                 f"The order of {task.name} has changed meanwhile: it is {shown(task.models)} now.",
                 hint=(f"Look again: byte tasks explain {task.name}",),
             )
-        change = replace(change, at=wall())
-        kept = replace(change, number=house.matches.change(change))
+        if not change.number:  # else it is kept already
+            change = replace(change, at=wall())
+            change = replace(change, number=house.matches.change(change))
     config, _ = current(house, change.task)
     house.adopt(replace(house.config, tasks=config.tasks, where=config.where))
-    return kept
+    return change
 
 
 def undo(house: House, what: str | int, force: bool = False) -> Change:
     """Take back the change of this number, or the last one of a task that still holds; returns the change that does it.
 
     Raises InvalidRequest where there is none, where it was taken back already, and where the order was changed by hand
-    since, unless `force` is set: then the order from before the change holds again all the same.
+    since, unless `force` is set: then the order from before the change holds again all the same. An undo that was cut off
+    before the file was written is brought to its end.
     """
     number = what if isinstance(what, int) else int(what) if what.isdecimal() else None
-    if number is not None:
-        undone = _numbered(house.matches.changes(), number)
-        _, task = current(house, undone.task)
-    else:
-        _, task = current(house, str(what))
-        undone = _last(house.matches.changes(task.name), task)
+    changes = house.matches.changes()
+    name = str(what) if number is None else _numbered(changes, number).task
+    _, task = current(house, name)
+    own = [one for one in changes if one.task == task.name]
+    begun = _cut_off(own, task)
+    if begun is not None and number in (None, begun.number, begun.undoes):
+        return apply(house, begun, as_shipped=_was_shipped(_numbered(own, begun.undoes or 0)))
+    undone = _last(own, task) if number is None else _not_undone(own, _numbered(own, number))
     if task.models != undone.after and not force:
         raise InvalidRequest(
             f"The order of {task.name} was changed by hand since: change {undone.number} made it"
@@ -79,7 +83,7 @@ def undo(house: House, what: str | int, force: bool = False) -> Change:
             by="undo",
             undoes=undone.number,
         ),
-        as_shipped=undone.evidence.get("was") == "shipped" and is_shipped(task.name, undone.before),
+        as_shipped=_was_shipped(undone),
     )
 
 
@@ -136,13 +140,30 @@ def _last(changes: Sequence[Change], task: Task) -> Change:
     )
 
 
+def _cut_off(changes: Sequence[Change], task: Task) -> Change | None:
+    """The undo that was kept last, where its order never came to stand in the file: see `in_force`."""
+    last = changes[-1] if changes else None
+    if last is None or last.undoes is None or last.after == task.models or last.before != task.models:
+        return None
+    return last
+
+
+def _was_shipped(undone: Change) -> bool:
+    """Whether there was no line of ours before this change."""
+    return undone.evidence.get("was") == "shipped" and is_shipped(undone.task, undone.before)
+
+
 def _numbered(changes: Sequence[Change], number: int) -> Change:
     found = next((one for one in changes if one.number == number), None)
     if found is None:
         raise InvalidRequest(
             f"There is no change {number}.", hint=("All that there are: byte arena changes",)
         )
-    again = next((one for one in changes if one.undoes == number), None)
-    if again is not None:
-        raise InvalidRequest(f"Change {number} was taken back already, by change {again.number}.")
     return found
+
+
+def _not_undone(changes: Sequence[Change], change: Change) -> Change:
+    again = next((one for one in changes if one.undoes == change.number), None)
+    if again is not None:
+        raise InvalidRequest(f"Change {change.number} was taken back already, by change {again.number}.")
+    return change

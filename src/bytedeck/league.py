@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from . import feedback, tournament
-from .arena import ballot, promotion, results, standings
+from .arena import ballot, promotion, results
 from .arena.agreement import Audit, audit
 from .arena.order import Order, seats, sentences
 from .arena.pairing import Pair
@@ -119,7 +119,8 @@ class League:
         ballot.check(kept.match, kept.end, () if kept.end else store.events(kept.match.id), cast)
         store.vote(cast)
         if kept.state == "over":
-            self._scores.record(kept.match.id, ("owner", "spectators"))
+            # The judges have said all that they say; where that is not kept yet, it is now.
+            self._scores.record(kept.match.id, results.SOURCES if kept.due else ("owner", "spectators"))
         return cast
 
     def tally(self, match: str) -> tuple[Tally, ...]:
@@ -135,7 +136,7 @@ class League:
         A task with `promote = "auto"` gets its new order now, if the evidence holds. That this cannot be is no error, but a warning.
         """
         kept = self.find(match)
-        said = self._scores.record(kept.match.id, results.SOURCES)
+        said = self._scores.record(kept.match.id)
         if not said or not self._scores.may_promote(kept.match.task):
             return Recorded(results=said)
         try:
@@ -149,13 +150,11 @@ class League:
 
     def board(self, task: str = "", *, source: str = "judges", style: bool = True) -> Board:
         """How strong the models are, by one source. `task`: "" is all tasks together; `style`: at equal length and formatting."""
-        of, rows = self._scores.results(task, source)
-        ids = {id_ for row in rows for id_ in (row.first, row.second)}
-        names, costs = self._scores.known(ids)
-        return standings.board(rows, task=of, source=sourced(source), style=style, names=names, costs=costs)
+        return self._scores.board(task, source, style)
 
     def audit(self, task: str = "") -> Audit:
         """How the judges judge: flips, leanings, and how far they agree with each other and with people."""
+        self._scores.catch_up()
         of = self._scores.named(task)
         store = self._house.matches
         people = [one for one in store.results(of) if one.source != "judges"]
@@ -177,6 +176,7 @@ class League:
     def explain(self, task: str) -> Order:
         """Why a task's models stand in their order, how they are rated, and what the next change waits for."""
         config, found = feedback.current(self._house, task)
+        where = config.where.get(f"tasks.{found.name}", "shipped")
         rated = self._scores.rated(found.models)
         changes = self._house.matches.changes(found.name)
         change = feedback.in_force(changes, found.models)
@@ -188,9 +188,7 @@ class League:
             task=found.name,
             seats=seats(found.models, rated, names, costs, board, outlooks),
             whence=feedback.whence(self._house, found, change, changes),
-            where=""
-            if config.where.get(f"tasks.{found.name}") == "shipped"
-            else config.where[f"tasks.{found.name}"],
+            where="" if where == "shipped" else where,
             change=change if change is not None and change.after == found.models else None,
             promote=found.promote,
             proposal=self._scores.proposal(found, "judges"),

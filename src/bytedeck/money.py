@@ -26,7 +26,7 @@ def to_units(amount: Decimal | str | int) -> int:
         usd = Decimal(amount)
     except InvalidOperation:
         raise ValueError(f"not an amount of money: {amount!r}") from None
-    if not usd.is_finite() or abs(usd) > _MOST:
+    if not usd.is_finite() or usd.copy_abs() > _MOST:  # `abs` would round, and overflow at 1e999999999
         raise ValueError(f"not an amount of money: {amount!r}")
     return int(usd.quantize(_UNIT, context=_CONTEXT).scaleb(12, context=_CONTEXT))
 

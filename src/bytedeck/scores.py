@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from random import random
-from typing import Literal
+from typing import Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
 
 from . import feedback
-from .arena import pairing, promotion, results
+from .arena import pairing, promotion, results, standings
 from .arena.pairing import Pair
 from .arena.promotion import Proposal
-from .arena.standings import Cost
+from .arena.standings import Board, Cost
 from .arena.types import Change, Result, Source
 from .config import Task, written
-from .errors import InvalidRequest
+from .errors import ByteError, ConfigError, InvalidRequest
 from .house import House
 from .io.clock import wall
 from .money import to_units
 from .route import resolve
 from .tournament import Aim, Field, Terms
+
+T = TypeVar("T")
 
 _MILLION = 1_000_000
 
@@ -32,33 +36,58 @@ class Scores:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._memo = _memos.setdefault(house, _Memo())
 
-    def record(self, match: str, sources: Iterable[Source]) -> tuple[Result, ...]:
-        """Keep what the match says by these sources; returns the judges' rows.
+    def record(self, match: str, sources: Iterable[Source] = results.SOURCES) -> tuple[Result, ...]:
+        """Keep what the match says, by those sources that may say something else by now; returns the judges' rows.
 
         Two votes at once are read by both: who writes last looks again whether it had seen all of them.
         """
         store = self._house.matches
-        events, votes = store.events(match), store.votes(match)
-        kept = store.find(match).match
+        events = store.events(match)
         while True:
-            said = results.results(kept, events, votes)
+            kept = store.find(match)
+            said = results.results(kept.match, events, store.votes(match))
             for source in sources:
                 store.record(match, source, said.results[source], said.opinions if source == "judges" else ())
-            seen, votes = votes, store.votes(match)
-            if votes == seen:
+            if store.recorded(match, kept.due):
                 return said.results["judges"]
+
+    def catch_up(self) -> None:
+        """Keep what matches and votes say whose process died before it came to that. What cannot be kept now stays due."""
+        store = self._house.matches
+        for match in store.due():
+            with suppress(
+                ByteError
+            ):  # a ledger that can only be read, a match of a newer Bytedeck, one that is forgotten now
+                self.record(match)
 
     def results(self, task: str, source: str) -> tuple[str, tuple[Result, ...]]:
         """The task's own name, and what was said of its models by the ids that those have now."""
-        of = self.named(task)
+        self.catch_up()
+        of, by = self.named(task), sourced(source)
+        return of, self._remembered((of, by), lambda: self._results(of, by))
+
+    def _results(self, task: str, source: Source) -> tuple[Result, ...]:
         catalog = self._house.models.current()
-        rows = self._house.matches.results(of, sourced(source))
+        rows = self._house.matches.results(task, source)
         ids = {one: resolve.concrete(one, catalog) for row in rows for one in (row.first, row.second)}
-        moved = {one for one, now in ids.items() if one != now}
-        if not moved:
-            return of, rows
-        return of, tuple(replace(row, first=ids[row.first], second=ids[row.second]) for row in rows)
+        if not any(one != now for one, now in ids.items()):
+            return rows
+        return tuple(replace(row, first=ids[row.first], second=ids[row.second]) for row in rows)
+
+    def board(self, task: str, source: str, style: bool) -> Board:
+        of, rows = self.results(task, source)
+        return self._remembered((of, source, style), lambda: self._board(of, sourced(source), style, rows))
+
+    def _board(self, task: str, source: Source, style: bool, rows: tuple[Result, ...]) -> Board:
+        names, costs = self.known({id_ for row in rows for id_ in (row.first, row.second)})
+        return standings.board(rows, task=task, source=source, style=style, names=names, costs=costs)
+
+    def _remembered(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What is worked out from the results, the catalogue and the settings, for as long as those stay what they are."""
+        house = self._house
+        return self._memo.get((house.matches.version(), house.models.current(), house.config), key, make)
 
     def named(self, task: str) -> str:
         """The name that a task's matches are kept under. One that is configured no more may still have some."""
@@ -114,7 +143,12 @@ class Scores:
         return feedback.apply(self._house, change)
 
     def may_promote(self, task: str) -> bool:
-        found = self._house.config.tasks.get(task)
+        """As the settings file says now: who has taken that back is not to be surprised by a process that runs for long."""
+        try:
+            config = self._house.reread()
+        except ConfigError:
+            config = self._house.config
+        found = config.tasks.get(task)
         return found is not None and found.promote == "auto"
 
     def listed(self, task: str, models: Iterable[str]) -> tuple[str, dict[str, str]]:
@@ -149,6 +183,31 @@ class Scores:
         names, _ = self.known(by_id)
         asked = len(self.results(task, "judges")[1])
         return Field(terms, task, by_id, names, asked, partial(self.next, task))
+
+
+class _Memo:
+    """What was worked out from one state of things; another state forgets it."""
+
+    def __init__(self) -> None:
+        self._state: tuple[object, ...] = ()
+        self._found: dict[Hashable, Any] = {}
+
+    def get(self, state: tuple[object, ...], key: Hashable, make: Callable[[], T]) -> T:
+        """Threads may ask at once: then it is made twice."""
+        is_same = len(self._state) == len(state) and all(
+            one is other or (isinstance(one, int) and one == other)
+            for one, other in zip(self._state, state, strict=True)
+        )
+        found = self._found if is_same else {}
+        if key not in found:
+            found[key] = make()
+            self._state, self._found = state, found
+        made: T = found[key]
+        return made
+
+
+_memos: WeakKeyDictionary[House, _Memo] = WeakKeyDictionary()
+"""Of each house, for a league is soon made."""
 
 
 def sourced(said: str, *allowed: Source) -> Source:

@@ -179,7 +179,8 @@ def test_ctrl_c_leaves_it_resumable(spawn, byte, sim: Simulator) -> None:
     process = spawn("debate", "Stop?", *PAIR, "--rounds", "2", "--judges", "0", "--max-tokens", "25")
     heard = b""
     while b"## Closing" not in heard:
-        heard += process.stdout.read1()
+        heard += (more := process.stdout.read1())
+        assert more, heard
     process.send_signal(signal.SIGINT)
     rest, err = process.communicate(timeout=20)
     heard += rest

@@ -77,7 +77,7 @@ class Socket:
 
     @property
     def ids(self) -> list[int]:
-        return [int(found) for found in re.findall(rb"^id: (\d+)$", self.body, re.MULTILINE)]
+        return [int(found) for found in re.findall(rb"^id: (\d+)-0$", self.body, re.MULTILINE)]
 
 
 def watching(
@@ -193,6 +193,26 @@ async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert late.ids == list(range(len(events)))
 
 
+async def test_who_comes_late_gets_the_past_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the past is, one piece of it is made at a time: a thousand who come and read nothing keep no more waiting."""
+    monkeypatch.setattr(feeds, "PIECE", 1000)
+    feed, socket = Feed(MATCH, 0), Socket()
+    events = words(200, 50)
+    for event in events[:-1]:
+        feed.tell(event)
+    task = watching(feed, socket)
+    at = count = 0
+    while at < feed.next:
+        data, at = feed.since(at, WHOLE)
+        assert len(data) < 1300
+        count += 1
+    assert count > 10
+    await settle()
+    feed.tell(events[-1])
+    await asyncio.wait_for(task, 5)
+    assert socket.ids == list(range(len(events)))
+
+
 async def test_signs_of_life_and_farewell() -> None:
     """In silence there is one now and then; when nothing more comes from here, that is said."""
     feed, socket = Feed(MATCH, 0), Socket()
@@ -235,14 +255,14 @@ def test_every_event_as_a_frame() -> None:
     """Three lines and a blank one, with or without the name, whatever is in the texts; amounts are text in USD."""
     for event in told(*ALL):
         tag = event.__struct_config__.tag
-        lines = frames.frame(event, True).decode().split("\n")
-        assert lines[0:2] == [f"id: {event.seq}", f"event: {tag}"]
+        lines = frames.frame(event, 7, True).decode().split("\n")
+        assert lines[0:2] == [f"id: {event.seq}-7", f"event: {tag}"]
         assert lines[3:] == ["", ""]
         found = json.loads(lines[2].removeprefix("data: "))
         assert found["type"] == tag
         assert "_units" not in lines[2]
-        assert frames.frame(event, False).decode().split("\n")[1] == lines[2]
-    [lost] = [frames.frame(Words(seq=3, part="t0.0.0", text="\ud800"), True)]
+        assert frames.frame(event, 7, False).decode().split("\n")[1] == lines[2]
+    [lost] = [frames.frame(Words(seq=3, part="t0.0.0", text="\ud800"), 0, True)]
     assert json.loads(lost.split(b"data: ")[1])["text"] == "\ud800"
 
 
@@ -272,11 +292,11 @@ def test_what_is_taken_away(form: Form) -> None:
             elif field == "why":
                 changes[field] = "One could not speak, nor c/three."
         events.append(msgspec.structs.replace(event, **changes))
-    heard = b"".join(frames.frame(event_as(whole, one, form), True) for one in events).decode()
+    heard = b"".join(frames.frame(event_as(whole, one, form), 0, True) for one in events).decode()
     heard += msgspec.json.encode(match_as(whole, form)).decode()
     for canary in SECRETS[form]:
         assert canary not in heard, canary
-    everything = b"".join(frames.frame(event_as(whole, one, "whole"), True) for one in events).decode()
+    everything = b"".join(frames.frame(event_as(whole, one, "whole"), 0, True) for one in events).decode()
     assert all(canary in everything for canary in (*SECRETS[form],))
     assert ("A could not speak, nor B." in heard) == (form == "hidden")
 

@@ -23,9 +23,10 @@ from bytedeck.arena.types import (
     Resumed,
     Rules,
     Vote,
+    Words,
 )
 from bytedeck.errors import ConfigError, InvalidRequest, LedgerError
-from bytedeck.io.matches import Lost, Matches
+from bytedeck.io.matches import Lost, Matches, Standing
 from bytedeck.io.memory_matches import MemoryMatches
 from bytedeck.io.sqlite_matches import SqliteMatches
 from bytedeck.io.stores import open_matches
@@ -276,6 +277,59 @@ def test_what_a_match_says_is_replaced_by_source(matches: Matches) -> None:
     assert matches.opinions("coding") == (opinion(plain=0.0),)
     matches.record(FIRST, "judges", ())
     assert (matches.results("coding"), matches.opinions("coding")) == ((people,), ())
+
+
+def test_what_is_due(matches: Matches) -> None:
+    """A match that has ended is due, and is again with each vote after it, until somebody says that he has seen all of it."""
+    begin(matches)
+    vote = Vote(match=FIRST, voter="v", source="spectators", round=0, choice=0)
+    matches.vote(vote)
+    matches.append(FIRST, told(*ALL[:-1]))
+    assert (matches.due(), matches.find(FIRST).due) == ((), 0)
+    matches.append(FIRST, told(*ALL)[-1:])
+    due = matches.find(FIRST).due
+    assert (matches.due(), due > 0) == ((FIRST,), True)
+    matches.record(FIRST, "judges", (result(),))
+    assert matches.due() == (FIRST,)
+    matches.vote(vote)
+    assert not matches.recorded(FIRST, due)
+    assert matches.list()[0].due == matches.find(FIRST).due > due
+    assert matches.recorded(FIRST, matches.find(FIRST).due)
+    assert (matches.due(), matches.find(FIRST).due) == ((), 0)
+    assert matches.recorded(FIRST, 0)
+    with pytest.raises(InvalidRequest, match="There is no match"):
+        matches.recorded(THIRD, 0)
+
+
+def _heard(standing: Standing, true: list[Event], seq: int, life: int) -> list[Event]:
+    """What a watcher is told who comes back with this id."""
+    return [event for event in true if event.seq > min(standing.holds(seq, life), true[-1].seq)]
+
+
+def test_a_watcher_comes_back_to_what_holds(matches: Matches) -> None:
+    """With the number and the life of the last event that it heard it gets all that holds and was not told, also where it had
+    been told words that were never written: no gap, and no repeat."""
+    begin(matches)
+    true, lives = [*matches.events(FIRST)], []
+    for phantoms in (0, 3, 1, 9, 0, 2):
+        kept = told(*[Words(part="t0.0.0", text=f"{phantoms}")] * 3, after=len(true) - 1)
+        matches.append(FIRST, kept)
+        true += kept
+        never = told(*[Words(part="t0.0.0", text="lost")] * phantoms, after=len(true) - 1)
+        life = matches.find(FIRST).standing.life(true[-1].seq)
+        lives += [(life, [*true, *never][:count], len(true)) for count in range(1, len(true) + phantoms + 1)]
+        (resumed,) = told(Resumed(), after=len(true) - 1)
+        matches.append(FIRST, (resumed,))
+        true.append(resumed)
+    standing = matches.find(FIRST).standing
+    assert standing.resumed == tuple(one.seq for one in true if isinstance(one, Resumed))
+    for life, heard, written in lives:
+        seq = heard[-1].seq
+        if seq < written:  # it holds: it has the life that the match tells
+            life = standing.life(seq)
+        holds = [one for one in heard if one.seq < written]
+        assert holds + _heard(standing, true, seq, life) == true
+    assert standing.holds(5, 99) == standing.holds(5, -1) == 5
 
 
 @pytest.mark.parametrize("stranger", [result(SECOND), result(source="owner"), opinion(SECOND)], ids=range(3))

@@ -496,6 +496,7 @@ def test_every_statement_is_used_and_every_file_loads():
         *("secrets", "put_secret", "replace_secret", "forget_secrets", "forget_old_secrets"),
         *("match_put", "match_state", "match_beginning", "match_ids", "match_kept", "match_list"),
         *("match_list_of", "match_stands", "match_held", "event_put", "events", "vote_put", "votes"),
+        *("match_comes_due", "match_recorded", "matches_due"),
         *("result_put", "results_drop", "results", "results_of", "opinion_put", "opinions_drop", "opinions"),
         *("change_put", "change_there", "changes", "arena_version"),
         *("forget_match", "forget_events", "forget_votes", "forget_results", "forget_opinions"),

@@ -7,16 +7,14 @@ import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
 
 from ..arena.bill import Bill
 from ..arena.types import Event
-from ..errors import ByteError
 from ..types import Ask, Reply
 from .course import PATIENCE, Course
 from .making import Asked
 from .opening import Again
-from .scribe import Scribe
 from .stage import Job, Over, Said, Short, Stage, said
 
 if TYPE_CHECKING:
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
 Inbox: TypeAlias = asyncio.Queue[Said | Over | None]
 Call: TypeAlias = asyncio.Task[None]
+T = TypeVar("T")
 
 
 class AsyncDoor(Protocol):
@@ -52,9 +51,16 @@ async def _call(door: AsyncDoor, job: Job, inbox: Inbox) -> None:
         inbox.put_nowait(Over(job, exc))
 
 
-def _look_at(opened: asyncio.Future[None]) -> None:
-    if not opened.cancelled():
-        opened.exception()
+def _aside(work: Callable[[], T]) -> asyncio.Future[T]:
+    """In a thread; whoever waits for it may leave."""
+    future = asyncio.ensure_future(asyncio.to_thread(work))
+    future.add_done_callback(_look_at)  # also where nobody waits for it any more
+    return future
+
+
+def _look_at(done: asyncio.Future[Any]) -> None:
+    if not done.cancelled():
+        done.exception()
 
 
 class AsyncDebate(Course[Call]):
@@ -73,6 +79,9 @@ class AsyncDebate(Course[Call]):
         self._inbox: Inbox = asyncio.Queue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._being_opened: asyncio.Future[None] | None = None
+        self._aside: asyncio.Future[list[Job] | Short] | None = None
+        """What is worked out in a thread, which goes on where the caller leaves."""
+        self._is_gone = asyncio.Event()
         self._is_read = False
         self._lock = threading.Lock()
 
@@ -84,14 +93,12 @@ class AsyncDebate(Course[Call]):
         self._loop = asyncio.get_running_loop()
         await self._door.look_up(self._opening.unknown)
         if self._being_opened is None:
-            self._being_opened = asyncio.ensure_future(asyncio.to_thread(self._open))
-            self._being_opened.add_done_callback(_look_at)  # also where nobody waits for it any more
+            self._being_opened = _aside(self._open)
         await asyncio.shield(self._being_opened)
 
     def _open(self) -> None:
         """In a thread, which goes on where the caller leaves: then what it holds is let go at once."""
-        stage, first = self._opening.open()
-        scribe = Scribe(self._house.matches, self.id)
+        stage, first, scribe = self._begin_opening()
         with self._lock:
             if not self._is_closed:
                 self._stage, self._scribe = stage, scribe
@@ -140,7 +147,7 @@ class AsyncDebate(Course[Call]):
 
     async def _begin(self, stage: Stage) -> None:
         """Whatever is due and has room in the budget."""
-        due = await asyncio.to_thread(stage.due) if stage.is_bound else stage.due()
+        due = await self._due(stage) if stage.is_bound else stage.due()
         if self._is_closed:  # by another task
             return
         if not isinstance(due, Short):
@@ -152,6 +159,10 @@ class AsyncDebate(Course[Call]):
             await self._listen(stage, None)
         else:
             await self._tell([stage.paused(due)])
+
+    async def _due(self, stage: Stage) -> list[Job] | Short:
+        self._aside = _aside(stage.due)
+        return await asyncio.shield(self._aside)
 
     async def _listen(self, stage: Stage, timeout: float | None) -> None:  # noqa: ASYNC109 - no scope to cancel
         """The next that comes from a call; nothing, where none comes in time."""
@@ -186,7 +197,7 @@ class AsyncDebate(Course[Call]):
             return
         try:
             self._said += tuple(await self._record(self.id))
-        except ByteError as error:  # the match is kept, so nothing is lost
+        except Exception as error:  # noqa: BLE001 - the debate itself is over, and well: it is told
             self._not_recorded(error)
 
     async def bill(self) -> Bill:
@@ -201,13 +212,20 @@ class AsyncDebate(Course[Call]):
 
     async def _let_go(self) -> None:
         with self._lock:
-            if self._is_closed:
-                return
-            self._is_closed = True
+            is_first, self._is_closed = not self._is_closed, True
+        if not is_first:
+            await self._is_gone.wait()
+            return
+        try:
+            await self._leave()
+        finally:
+            self._is_gone.set()
+
+    async def _leave(self) -> None:
         calls = tuple(self._calls.values())
         for call in calls:
             call.cancel()
-        pending: set[asyncio.Future[None]] = {*calls, *filter(None, (self._being_opened,))}
+        pending = {one for one in (*calls, self._being_opened, self._aside) if one is not None}
         try:
             if pending:
                 await asyncio.wait(pending, timeout=PATIENCE)
@@ -215,9 +233,7 @@ class AsyncDebate(Course[Call]):
             late = []
             while not self._inbox.empty():
                 late.append(self._inbox.get_nowait())
-            self._keep_late([came for came in late if came is not None])
-            if self._scribe is not None:
-                self._scribe.close()
+            self._close_book([came for came in late if came is not None])
         if self._scribe is not None:
             await asyncio.to_thread(self._scribe.join, PATIENCE)
 

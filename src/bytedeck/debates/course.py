@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from ..arena.types import Event, Match
+from ..callers import Caller
 from ..errors import ByteError, InternalError, InvalidRequest
 from ..types import Reply
 from .making import Asked, more
@@ -79,7 +80,16 @@ class Course(Generic[CallT]):
         units = more(amount)
         if self._opened().referee.budget_units is None:
             raise InvalidRequest("This debate has no budget that could grow.")
+        if self._is_closed:
+            raise InvalidRequest(
+                "This debate was left, or is over: nothing more can be allowed.",
+                hint=("Take it up again, with a larger budget for all of it.",),
+            )
         self._allowed += units
+
+    def charge(self, caller: Caller | None) -> None:
+        """Whose virtual key pays for the calls that begin from now on, by the bounds that it has now."""
+        self._opened().charge(caller)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
@@ -91,6 +101,15 @@ class Course(Generic[CallT]):
             self._drop()
             self._scribe.close()  # type: ignore[union-attr]
             warnings.warn(f"unclosed debate {self!r}", ResourceWarning, stacklevel=2, source=self)
+
+    def _begin_opening(self) -> tuple[Stage, list[Event], Scribe]:
+        """On the stage, and held by this process; not where nobody could write it."""
+        stage, first = self._opening.open()
+        try:
+            return stage, first, Scribe(self._house.matches, self.id)
+        except BaseException:  # there is no thread to be had
+            self._house.matches.release(self.id)
+            raise
 
     def _drop(self) -> None:
         """Tell what runs to end at once. Does not wait; may be called from any thread."""
@@ -141,6 +160,14 @@ class Course(Generic[CallT]):
         allowed, self._allowed = self._allowed, 0
         return [stage.resumed((stage.referee.budget_units or 0) + allowed)] if allowed else []
 
+    def _close_book(self, late: Sequence[Said | Over]) -> None:
+        """Let the match go, with all that had come of it."""
+        try:
+            self._keep_late(late)
+        finally:
+            if self._scribe is not None:
+                self._scribe.close()
+
     def _keep_late(self, late: Sequence[Said | Over]) -> None:
         """What had come before it was heard: a call that had ended is not asked for again."""
         stage, scribe = self._stage, self._scribe
@@ -150,12 +177,7 @@ class Course(Generic[CallT]):
                 for event in [stage.words(came)] if isinstance(came, Said) else stage.over(came):
                     scribe.put(event)
 
-    def _recorded(self, record: Callable[[], Sequence[str]]) -> None:
-        """Its results count from now on."""
-        try:
-            self._said += tuple(record())
-        except ByteError as error:  # the match is kept, so nothing is lost
-            self._not_recorded(error)
-
-    def _not_recorded(self, error: ByteError) -> None:
-        self._said += (f"Its result is not in the ratings yet: {error}",)
+    def _not_recorded(self, error: Exception) -> None:
+        """Nothing is lost: the match is kept, and due to be recorded. Its end is told all the same, whatever the error."""
+        why = str(error) if isinstance(error, ByteError) else repr(error)
+        self._said += (f"Its result is not in the ratings yet: {why}",)

@@ -16,7 +16,6 @@ from ..types import Ask, Reply
 from .course import PATIENCE, Course
 from .making import Asked
 from .opening import Again
-from .scribe import Scribe
 from .stage import Job, Over, Said, Short, Stage, said
 
 if TYPE_CHECKING:
@@ -93,9 +92,11 @@ class Debate(Course[Call]):
         self._door = door
         self._record = record
         self._inbox: Inbox = SimpleQueue()
+        self._lock = threading.RLock()  # a signal may close it in the midst of a step
         self._reader: int | None = None
+        """The thread that reads it now, or closes it."""
         self._is_left = False
-        """Whether another thread has closed it, and who reads is to do so."""
+        """Whether it is being closed; where another thread has asked for that, who reads is to do it."""
         door.look_up(self._opening.unknown)
         self._opening.prepare()
 
@@ -104,18 +105,19 @@ class Debate(Course[Call]):
         InvalidRequest where it is over, or goes on elsewhere."""
         if self._stage is not None or self._is_closed:
             return
-        stage, first = self._opening.open()
-        self._scribe = Scribe(self._house.matches, self.id)
-        self._stage = stage
+        self._stage, first, self._scribe = self._begin_opening()
         self._ready.extend(first)
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Event:
-        if self._reader is not None:
-            raise RuntimeError("this debate is already being read by another thread")
-        self._reader = threading.get_ident()
+        with self._lock:
+            if self._reader is not None and self._is_left:
+                raise StopIteration
+            if self._reader is not None:
+                raise RuntimeError("this debate is already being read by another thread")
+            self._reader = threading.get_ident()
         try:
             self.open()
             while not (self._ready or self._is_closed):
@@ -185,9 +187,12 @@ class Debate(Course[Call]):
     def _finish(self) -> None:
         """It is over, and its last events are still to be handed out."""
         self._let_go()
-        record = self._record
-        if record is not None:
-            self._recorded(lambda: record(self.id))
+        if self._record is None:
+            return
+        try:
+            self._said += tuple(self._record(self.id))
+        except Exception as error:  # noqa: BLE001 - the debate itself is over, and well: it is told
+            self._not_recorded(error)
 
     def bill(self) -> Bill:
         """What it has cost so far, by the ledger. Raises LedgerError."""
@@ -198,12 +203,19 @@ class Debate(Course[Call]):
 
         From another thread than the one that reads it this does not wait: that one does it, and comes to its end.
         """
-        if self._reader in (None, threading.get_ident()):
+        own = threading.get_ident()
+        with self._lock:
+            self._is_left, reader = True, self._reader
+            if reader is None:  # nobody begins to read before it is closed
+                self._reader = own
+        if reader not in (None, own):
+            self._inbox.put(None)
+            return
+        try:
             self._ready.clear()
             self._let_go()
-        else:
-            self._is_left = True
-            self._inbox.put(None)
+        finally:
+            self._reader = reader
 
     def _let_go(self) -> None:
         if self._is_closed:
@@ -218,9 +230,7 @@ class Debate(Course[Call]):
             late = []
             while not self._inbox.empty():
                 late.append(self._inbox.get())
-            self._keep_late([came for came in late if came is not None])
-            if self._scribe is not None:
-                self._scribe.close()
+            self._close_book([came for came in late if came is not None])
         if self._scribe is not None:
             self._scribe.join(PATIENCE)
 

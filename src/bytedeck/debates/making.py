@@ -28,6 +28,7 @@ MOST_ROUNDS = 9
 MOST_JUDGES = 9
 MOST_TOKENS = 100_000
 MOST_SECONDS = 3600.0
+_chance = random.SystemRandom()
 _SIGNS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -83,8 +84,8 @@ class Made(Struct, frozen=True):
 
 
 def new_id() -> str:
-    """Ten signs of a–z and 2–7: unique, not secret."""
-    return "".join(random.choices(_SIGNS, k=10))  # noqa: S311
+    """Ten signs of a–z and 2–7: unique, also for who has seeded his chance."""
+    return "".join(_chance.choices(_SIGNS, k=10))
 
 
 def wish(asked: Asked) -> Wish:
@@ -325,7 +326,7 @@ def _panel(
     else:
         pool = _available(house, house.config.arena.judges, said.caller) if said.judges else ()
         chosen = panel.panel(rated, pool, said.judges)
-        if short := panel.shortage(chosen, said.judges):
+        if short := panel.shortage(chosen, said.judges, pool):
             notes.append(short)
     few = ""
     if 0 < len(chosen) < panel.LEAST:

@@ -13,7 +13,7 @@ from ..arena.bill import Charge
 from ..arena.referee import Assess, Comment, Referee, Speak, Step
 from ..arena.types import Begun, Event, Match, Paused, Resumed, RoundEnded, Words
 from ..callers import Caller
-from ..errors import HINDRANCES, ByteError, InternalError
+from ..errors import HINDRANCES, ByteError, CallerError, InternalError
 from ..events import Seam
 from ..house import House
 from ..types import Ask, Delta, Model, Policy, Reply
@@ -88,6 +88,10 @@ class Stage:
     def know(self, infos: dict[str, Model | None]) -> None:
         """What the catalogue says of the models."""
         self._infos = infos
+
+    def charge(self, caller: Caller | None) -> None:
+        """Whose virtual key pays for what begins from now on, by the bounds that it has now."""
+        self._caller = caller
 
     # what happens
 
@@ -237,10 +241,15 @@ class Stage:
 
     def _worst(self, job: Job, budget: int) -> int | None:
         """The most that one attempt at the dearest of its models costs, units; None where no price bounds it."""
-        found = []
+        found: list[int | None] = []
         for model in job.ask.models:
             alone = replace(job.ask, models=(model,), max_cost_units=budget)
-            found.append(self._house.explain(alone).worst_units)
+            try:
+                found.append(self._house.explain(alone).worst_units)
+            except (
+                CallerError
+            ):  # a model that is gone, a key that may not use it: it is refused unsent, and the call tells
+                found.append(0)
         return None if None in found else max(one for one in found if one is not None)
 
     def _job(self, step: Step) -> Job:

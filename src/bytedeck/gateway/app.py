@@ -69,6 +69,7 @@ class App:
         self.answers = Answers(self.gate, self.metrics.count_cache)
         self.log = Log(settings.log)
         self.hall = Hall(hub, self.access, self.log.say)
+        self.gauges |= self.hall.gauges()
         self.reloader = Reloader(hub, self.log.say, lambda: (*self.running, *self.hall.bouts()))
         self._door = Door(self.access, settings.hosts, settings.is_exposed)
         self._keeper = Keeper(self)

@@ -34,7 +34,7 @@ from ..config import nearest
 from ..errors import InvalidRequest, LedgerError
 
 State = Literal["running", "paused", "cut off", "over"]
-"""`paused`: it waits for a larger budget, whoever holds it. `cut off`: it is not over, and nobody who lives holds it."""
+"""`paused`: it waits for a larger budget, or for what keeps it back to be mended, whoever holds it. `cut off`: it is not over, and nobody who lives holds it."""
 
 LENGTH = 10
 """Signs of an id."""
@@ -91,6 +91,8 @@ class Kept(Struct, frozen=True, kw_only=True):
     """Whether a process that lives holds it."""
     is_ours: bool
     """Whether that is this process."""
+    due: int = 0
+    """How much has come that its results do not tell yet: its end, and votes since; 0: nothing."""
 
     @property
     def end(self) -> End | Literal[""]:
@@ -141,6 +143,12 @@ class Matches(Protocol):
         self, match: str, source: Source, results: Sequence[Result], opinions: Sequence[Opinion] = ()
     ) -> None:
         """What the match says by this source from now on: it replaces all that it had said by it."""
+
+    def due(self) -> tuple[str, ...]:
+        """The matches of which something is due (`Kept.due`), oldest first. A look at an index."""
+
+    def recorded(self, match: str, due: int) -> bool:
+        """So much of what was due is in its results now; False where more, or less, was: then look again."""
 
     def results(self, task: str = "", source: str = "", since: int = 0) -> tuple[Result, ...]:
         """Oldest first; `since`: at this moment or later, microseconds since 1970; "": any."""

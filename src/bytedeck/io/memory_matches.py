@@ -21,6 +21,7 @@ class _One:
         self.events: list[Event] = [begun]
         self.standing = Standing()
         self.is_held = True
+        self.due = 0
         self.votes: dict[tuple[str, str, int | None], Vote] = {}
         self.results: dict[Source, tuple[Result, ...]] = {}
         self.opinions: dict[Source, tuple[Opinion, ...]] = {}
@@ -34,6 +35,7 @@ class _One:
             at=self.events[-1].at,
             is_held=self.is_held,
             is_ours=self.is_held,
+            due=self.due,
         )
 
 
@@ -71,6 +73,7 @@ class MemoryMatches:
             for event in events:
                 one.events.append(event)
                 one.standing = matches.noted(one.standing, event)
+            one.due += bool(one.standing.end)
 
     def hold(self, match: str) -> None:
         with self._lock:
@@ -119,9 +122,10 @@ class MemoryMatches:
 
     def vote(self, vote: Vote) -> None:
         with self._lock:
-            votes = self._one(vote.match).votes
+            one = self._one(vote.match)
             matches.encoded(vote)
-            votes[vote.source, vote.voter, vote.round] = vote
+            one.votes[vote.source, vote.voter, vote.round] = vote
+            one.due += bool(one.standing.end)
 
     def votes(self, match: str) -> tuple[Vote, ...]:
         with self._lock:
@@ -136,6 +140,17 @@ class MemoryMatches:
             self._version += bool(results or one.results.get(source))
             one.results[source] = tuple(results)
             one.opinions[source] = tuple(opinions)
+
+    def due(self) -> tuple[str, ...]:
+        with self._lock:
+            return tuple(id_ for id_, one in self._all.items() if one.due)
+
+    def recorded(self, match: str, due: int) -> bool:
+        with self._lock:
+            one = self._one(match)
+            is_all = one.due == due
+            one.due = 0 if is_all else one.due
+            return is_all
 
     def results(self, task: str = "", source: str = "", since: int = 0) -> tuple[Result, ...]:
         with self._lock:

@@ -98,6 +98,8 @@ class SqliteMatches:
                 standing = matches.noted(standing, event)
             if standing != row.standing:
                 _ask(connection, "match_stands", row.number, _text(standing))
+            if standing.end:
+                _ask(connection, "match_comes_due", row.number)
             self._beat(connection)
 
     def hold(self, match: str) -> None:
@@ -173,9 +175,11 @@ class SqliteMatches:
         self._refuse_unknown(vote.match)
         said = _text(vote)
         with self._open.changing() as connection:
-            number = self._row(connection, vote.match).number
+            row = self._row(connection, vote.match)
             number_of_round = _NO_ROUND if vote.round is None else vote.round
-            _ask(connection, "vote_put", number, vote.source, vote.voter, number_of_round, said)
+            _ask(connection, "vote_put", row.number, vote.source, vote.voter, number_of_round, said)
+            if row.standing.end:
+                _ask(connection, "match_comes_due", row.number)
 
     def votes(self, match: str) -> tuple[Vote, ...]:
         with self._about(match) as (connection, number):
@@ -196,6 +200,18 @@ class SqliteMatches:
             for each in opinions:
                 said = number, source, each.task, each.judge, each.at, _text(each)
                 _ask(connection, "opinion_put", *said)
+
+    def due(self) -> tuple[str, ...]:
+        with reading(self._path, self._busy_timeout) as connection:
+            if connection is None:
+                return ()
+            return tuple(one for (one,) in _ask(connection, "matches_due"))
+
+    def recorded(self, match: str, due: int) -> bool:
+        self._refuse_unknown(match)
+        with self._open.changing() as connection:
+            number = self._row(connection, match).number
+            return _ask(connection, "match_recorded", number, due).rowcount > 0
 
     def results(self, task: str = "", source: str = "", since: int = 0) -> tuple[Result, ...]:
         with reading(self._path, self._busy_timeout) as connection:
@@ -298,7 +314,7 @@ class SqliteMatches:
         return bool(holder) and not is_gone(holder, since, self._clock(), silent.get(holder))
 
     def _kept(self, row: tuple[Any, ...], silent: dict[str, int]) -> Kept:
-        said, stands, holder, held_at, last, at = row
+        said, stands, holder, held_at, last, at, due = row
         match, standing = _read(_match, said), _read(_standing, stands)
         is_held = self._is_held(match.id, holder, held_at, silent)
         return Kept(
@@ -309,6 +325,7 @@ class SqliteMatches:
             at=at,
             is_held=is_held,
             is_ours=is_held and holder == this_owner(),
+            due=due,
         )
 
 

@@ -106,7 +106,7 @@ class Field:
         self._lock = threading.Lock()
         if len(self._models) < 2:
             raise InvalidRequest(
-                "A tournament needs two models at least.", hint=("Name them with models=[…].",)
+                "A tournament needs two models at least.", hint=("Name them: -m A -m B, or models=[…].",)
             )
 
     def begin(self) -> Battle | None:

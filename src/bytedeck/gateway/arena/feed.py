@@ -10,12 +10,15 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ...arena.types import Ended, Event, Match
+from ...arena.types import Ended, Event, Match, Resumed
+from ...io.matches import Standing, noted
 from .frames import frame
 from .seen import Form, event_as
 
 MEMORY = 8 << 20
 """Bytes of events that are kept here, about; older ones are read from the store."""
+PIECE = 256 << 10
+"""Bytes that are written to one watcher at a time, about: who comes late, and reads nothing, keeps no more than that waiting."""
 _FRAME = 600
 """Bytes of an event besides its text, about: itself, and as it is told."""
 
@@ -48,8 +51,11 @@ class _Row(Struct):
 class Feed:
     """Of one match, from the event `first` on. Belongs to one event loop."""
 
-    def __init__(self, match: Match, first: int) -> None:
+    def __init__(self, match: Match, first: int, standing: Standing = Standing()) -> None:  # noqa: B008 (frozen)
+        """`standing`: of the match before that event."""
         self.match = match
+        self.standing = standing
+        """When it was taken up again, up to the last event here; nothing else of it is kept up."""
         self.first = first
         """The number of the oldest event that is kept here."""
         self.watchers = 0
@@ -58,8 +64,8 @@ class Feed:
         """Whether nothing more comes from here, though the match is not over."""
         self._rows: list[_Row] = []
         self._size = 0
-        self._joined: dict[tuple[int, Sight], bytes] = {}
-        """What those who are at one place are to be told, until more happens."""
+        self._joined: dict[tuple[int, Sight], tuple[bytes, int]] = {}
+        """What those who are at one place are to be told, until more happens; and where they are then."""
         self._chunks: dict[tuple[int, Sight], bytes] = {}
         """The same as chunks of a body."""
         self._waiting: dict[Listener, asyncio.Future[None]] = {}
@@ -72,11 +78,18 @@ class Feed:
         """The number that the next event will have."""
         return self.first + len(self._rows)
 
+    @property
+    def last(self) -> Event | None:
+        """The last event that is kept here."""
+        return self._rows[-1].event if self._rows else None
+
     def tell(self, event: Event) -> None:
         """What happened next. What was told before is passed over."""
         if event.seq != self.next:
             return
         row = _Row(event, {}, _FRAME + 2 * len(getattr(event, "text", "")))
+        if isinstance(event, Resumed):
+            self.standing = noted(self.standing, event)
         self._rows.append(row)
         self._size += row.size
         self._trim()
@@ -90,19 +103,24 @@ class Feed:
         self.is_left = True
         self._happened()
 
-    def since(self, at: int, sight: Sight) -> bytes:
-        """The events from number `at` on, which is not before `first`."""
+    def since(self, at: int, sight: Sight) -> tuple[bytes, int]:
+        """A piece of the events from number `at` on, which is not before `first`; and the number of the one after it."""
         key = at, sight
         found = self._joined.get(key)
         if found is None:
-            found = b"".join(self._frame(row, sight) for row in self._rows[at - self.first :])
-            self._joined[key] = found
+            told: list[bytes] = []
+            size, place = 0, at - self.first
+            while place < len(self._rows) and size < PIECE:
+                told.append(self._frame(self._rows[place], sight))
+                size, place = size + len(told[-1]), place + 1
+            found = self._joined[key] = b"".join(told), max(at, self.first + place)
         return found
 
     def _frame(self, row: _Row, sight: Sight) -> bytes:
         found = row.frames.get(sight)
         if found is None:
-            found = row.frames[sight] = frame(event_as(self.match, row.event, sight.form), sight.is_named)
+            told, life = event_as(self.match, row.event, sight.form), self.standing.life(row.event.seq)
+            found = row.frames[sight] = frame(told, life, sight.is_named)
         return found
 
     def _trim(self) -> None:
@@ -157,14 +175,14 @@ class Feed:
             return False
         if listener.at < self.next:
             key = listener.at, listener.sight
+            data, at = self.since(*key)
             framed = self._chunks.get(key)
             if framed is None:
-                data = self.since(*key)
                 framed = self._chunks[key] = b"%x\r\n%b\r\n" % (len(data), data)
             if not listener.pour(framed):
                 return False
-            listener.at = self.next
-        return True
+            listener.at = at
+        return listener.at >= self.next  # else it goes on by itself
 
     def _wake(self) -> None:
         """A sign of life is due."""

@@ -19,10 +19,15 @@ TOO_SLOW = b": you read too slowly; come back with Last-Event-ID\n\n"
 _encode = msgspec.json.Encoder().encode
 
 
-def frame(event: Event, is_named: bool) -> bytes:
-    """One event: its number as the id, its type as the name where names are wanted, itself as JSON."""
+def id_of(seq: int, life: int) -> str:
+    """What an event is called in the stream. `life`: how often the match had been taken up again by then; see `Standing.life`."""
+    return f"{seq}-{life}"
+
+
+def frame(event: Event, life: int, is_named: bool) -> bytes:
+    """One event: its number and life as the id, its type as the name where names are wanted, itself as JSON."""
     name = f"event: {event.__struct_config__.tag}\n" if is_named else ""
-    return f"id: {event.seq}\n{name}data: ".encode() + as_json(event) + b"\n\n"
+    return f"id: {id_of(event.seq, life)}\n{name}data: ".encode() + as_json(event) + b"\n\n"
 
 
 def as_json(event: Event) -> bytes:

@@ -6,13 +6,14 @@ A match needs nobody who watches it. When the gateway ends it is left where it i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ...arena.types import Event, Match, Words
+from ...arena.types import Event, Resumed, Words
 from ...async_client import AsyncHub
 from ...callers import Caller
 from ...errors import ByteError, InvalidRequest, LedgerError
+from ...io.matches import Kept, Standing
 from ..door.access import Access, now
 from ..exchange import bug
 from ..load import Overloaded
@@ -28,6 +29,8 @@ MOST_OF_ONE = 16
 """Of one key."""
 PAGE = 500
 """Events that are read from the store at a time."""
+_LAST_WORDS = 5.0
+"""Seconds that the end waits for matches that are just being made."""
 _SOON, _LATE, _SLOWER = 0.1, 1.0, 1.5
 """Seconds between two looks at a match that is held elsewhere: at first, at most, and how they grow in between."""
 
@@ -50,8 +53,8 @@ class Hall:
         self._feeds: dict[str, Feed] = {}
         self._tails: dict[str, asyncio.Task[None]] = {}
         """Of feeds whose match is held elsewhere, or by nobody."""
-        self._opening: list[str] = []
-        """Keys whose matches are just being made."""
+        self._opening: dict[asyncio.Future[None], str] = {}
+        """Matches that are just being made, done once they are or cannot be; and their keys."""
         self._is_closed = False
 
     # -- who fights --------------------------------------------------------------------------------
@@ -60,19 +63,22 @@ class Hall:
         """Open it, and hold it in the background. Raises Overloaded, and what `AsyncDebate.open` raises."""
         name = caller.name if caller is not None else ""
         self._check_room(name)
-        self._opening.append(name)
+        opening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._opening[opening] = name
         try:
             await debate.open()
+            self._check_open()
         except BaseException:
             await debate.aclose()
             raise
         finally:
-            self._opening.remove(name)
-        if self._is_closed:  # meanwhile
-            await debate.aclose()
-            raise Overloaded("The gateway is being shut down.")
+            del self._opening[opening]
+            opening.set_result(None)
         past = debate.past
-        feed = self._feeds.get(debate.id) or Feed(debate.match, len(past))
+        feed = self._feeds.get(debate.id)
+        if feed is None:
+            resumed = tuple(event.seq for event in past if isinstance(event, Resumed))
+            feed = Feed(debate.match, len(past), Standing(resumed=resumed))
         for event in past[feed.next :]:
             feed.tell(event)
         self._stop_tail(debate.id)
@@ -80,10 +86,16 @@ class Hall:
         self._feeds[debate.id], self._bouts[debate.id] = feed, bout
         bout.task = asyncio.create_task(self._hold(bout), name=f"bytedeck-match-{debate.id}")
 
+    def _check_open(self) -> None:
+        """Raises Overloaded."""
+        if self._is_closed:
+            raise Overloaded("The gateway is being shut down.")
+
     def _check_room(self, name: str) -> None:
         """Raises Overloaded."""
+        self._check_open()
         held = [one.caller.name if one.caller is not None else "" for one in self._bouts.values()]
-        held += self._opening
+        held += self._opening.values()
         if len(held) >= MOST:
             raise Overloaded(f"{len(held)} matches are held here just now, which is all that it takes.")
         if name and held.count(name) >= MOST_OF_ONE:
@@ -96,7 +108,7 @@ class Hall:
         try:
             async for event in bout.debate:
                 bout.feed.tell(event)
-                if not isinstance(event, Words) and not self.is_known(bout.caller):
+                if not isinstance(event, Words) and not self._may_go_on(bout):
                     break  # its key was withdrawn: whoever gets another one may take it up again
             is_well = True
         except asyncio.CancelledError:
@@ -107,8 +119,10 @@ class Hall:
         except Exception as exc:  # noqa: BLE001 (nobody else would hear of it)
             bug(exc, bout.debate.id)
         finally:
-            await bout.debate.aclose()
-            self._ended(bout, is_well)
+            try:
+                await bout.debate.aclose()
+            finally:  # also where who leaves is hurried
+                self._ended(bout, is_well)
 
     def _ended(self, bout: Bout, is_well: bool) -> None:
         """It is held here no more. Who watches one that waits stays, to see it go on."""
@@ -122,13 +136,35 @@ class Hall:
         else:
             self._follow(match, feed)
 
-    def is_known(self, caller: Caller | None) -> bool:
-        """Whether a key that had come in would come in now, as far as that is known without a look."""
-        ring = self._access.fresh()
-        if caller is None or ring is None:
+    def _may_go_on(self, bout: Bout) -> bool:
+        """Whether its key may still fight; the bounds that it has by now are what its next calls are held to.
+
+        What was begun when there were no keys goes on.
+        """
+        if bout.caller is None:
             return True
+        found = self._known(bout.caller)
+        if found is not None and found != bout.caller:
+            bout.caller = found
+            bout.debate.charge(found)
+        return found is not None
+
+    def may_watch(self, caller: Caller | None) -> bool:
+        """Whether who had come in would come in now, as far as that is known without a look. None: who showed no key."""
+        if caller is not None:
+            return self._known(caller) is not None
+        ring = self._access.fresh()
+        return ring is None or not ring.callers
+
+    def _known(self, caller: Caller) -> Caller | None:
+        """The key as it is by now; None where it is accepted no more."""
+        ring = self._access.fresh()
+        if ring is None:
+            return caller
         found = ring.names.get(caller.name)
-        return found is not None and found.created == caller.created and found.state(now()) == "active"
+        if found is None or found.created != caller.created or found.state(now()) != "active":
+            return None
+        return found
 
     def running(self, match: str) -> bool:
         """Whether it is held here."""
@@ -142,20 +178,21 @@ class Hall:
         """Hold it no more; it may be taken up again."""
         bout = self._bouts.get(match)
         if bout is not None and bout.task is not None:
-            bout.task.cancel()
-            await asyncio.wait({bout.task})
+            await _cancelled({bout.task})
 
     # -- who watches -------------------------------------------------------------------------------
 
-    def join(self, match: Match, last: int) -> Feed:
-        """The feed of a match that is not over, whose last event in the store has the number `last`. Whoever joins has
-        to `part`."""
-        feed = self._feeds.get(match.id)
+    def join(self, kept: Kept) -> Feed:
+        """The feed of a match that is not over. Whoever joins has to `part`."""
+        match = kept.match.id
+        feed = self._feeds.get(match)
         if feed is None:
-            feed = self._feeds[match.id] = Feed(match, last + 1)
+            feed = self._feeds[match] = Feed(kept.match, kept.last + 1, kept.standing)
         feed.watchers += 1
-        if match.id not in self._bouts and match.id not in self._tails:
-            self._follow(match.id, feed)
+        if self._is_closed:  # since it was let in
+            feed.leave()
+        elif match not in self._bouts and match not in self._tails:
+            self._follow(match, feed)
         return feed
 
     def part(self, feed: Feed) -> None:
@@ -175,19 +212,29 @@ class Hall:
             tail.cancel()
 
     async def _tail(self, feed: Feed) -> None:
-        """What is written of a match that is held elsewhere, soon after."""
+        """What is written of a match that is held elsewhere, soon after.
+
+        What was told last is read once more. Where that is not what is kept, it was told here and never written: whoever
+        watches comes back, and hears what holds.
+        """
         wait = _SOON
         while not feed.is_over:
+            last = feed.last
+            events: tuple[Event, ...] = ()
             try:
-                events = await self.page(feed.match.id, feed.next - 1)
+                events = await self.page(feed.match.id, feed.next - (1 if last is None else 2))
             except InvalidRequest:  # it was forgotten
                 feed.leave()
                 return
             except LedgerError:  # it may be readable again in a moment
-                events = ()
+                last = None
+            if last is not None and events[:1] != (last,):
+                feed.leave()
+                return
+            at = feed.next
             for event in events:
                 feed.tell(event)
-            wait = _SOON if events else min(wait * _SLOWER, _LATE)
+            wait = _SOON if feed.next > at else min(wait * _SLOWER, _LATE)
             await asyncio.sleep(wait)
 
     async def page(self, match: str, after: int) -> tuple[Event, ...]:
@@ -196,19 +243,29 @@ class Hall:
 
     # -- its end -----------------------------------------------------------------------------------
 
-    def gauges(self) -> tuple[int, int]:
-        """(Matches held here, watchers.)"""
-        return len(self._bouts), sum(feed.watchers for feed in self._feeds.values())
+    def gauges(self) -> dict[str, Callable[[], float]]:
+        """For the metrics."""
+        return {
+            "byte_matches_held": lambda: len(self._bouts),
+            "byte_match_watchers": lambda: sum(feed.watchers for feed in tuple(self._feeds.values())),
+        }
 
     async def close(self) -> None:
         """Tell all who watch, and leave every match where it is. Idempotent."""
         self._is_closed = True
+        if self._opening:
+            await asyncio.wait(set(self._opening), timeout=_LAST_WORDS)
         for feed in list(self._feeds.values()):
             feed.leave()
         for match in list(self._tails):
             self._stop_tail(match)
-        tasks = {bout.task for bout in self._bouts.values() if bout.task is not None}
-        for task in tasks:
+        await _cancelled({bout.task for bout in self._bouts.values() if bout.task is not None})
+
+
+async def _cancelled(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel them, and wait. Once each: a second cancel would cut short how the first one is answered."""
+    for task in tasks:
+        if not task.cancelling():
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+    if tasks:
+        await asyncio.wait(tasks)

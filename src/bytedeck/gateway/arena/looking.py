@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,14 +12,14 @@ from ...arena.bill import Bill
 from ...arena.show import card as cards
 from ...arena.show import page as pages
 from ...arena.show import transcript as transcripts
-from ...arena.types import Event, Vote
+from ...arena.types import Event, Resumed, Vote
 from ...callers import Caller
 from ...debates.billing import bill
 from ...guard import access
 from ..asgi import Refused
 from ..talk import check_open
 from ..visit import App
-from . import shapes, told, who
+from . import frames, shapes, told, who
 from .asked import Asked
 from .feed import Sight
 from .seen import LETTERS, event_as, match_as
@@ -27,6 +28,7 @@ from .watch import Watcher
 MOST_VOTES = 10_000
 """On one match."""
 _LAST_EVENT = b"last-event-id"
+_EVENT = re.compile(shapes.EVENT)
 
 
 async def listed(asked: Asked) -> None:
@@ -34,10 +36,13 @@ async def listed(asked: Asked) -> None:
     query: shapes.ListQuery = asked.query
     caller = asked.caller
     owner = None if caller is None or caller.role == "admin" else caller.name
+    if query.before:
+        await who.view(asked.app, caller, query.before)
     found = await asked.app.hub.arena.matches(query.limit, before=query.before, owner=owner)
     own = [kept for kept in found if owner is None or who.owns(caller, kept.match)]
     views = await who.views(asked.app, caller, own)
-    more = found[-1].match.id if len(found) == query.limit else None
+    # Those of one who had the name before are older than all others.
+    more = own[-1].match.id if len(own) == query.limit else None
     await asked.answer({"data": [told.brief(one, asked.base) for one in views], "before": more})
 
 
@@ -66,7 +71,9 @@ async def _whole(asked: Asked) -> _Whole:
 async def one(asked: Asked) -> None:
     """A match as it stands: texts, judges, votes, costs."""
     found = await _whole(asked)
-    await asked.answer(told.whole(found.view, found.events, found.votes, found.bill, asked.base))
+    # In a thread, as all that is made of thousands of events: others are watched meanwhile.
+    whole = await asyncio.to_thread(told.whole, found.view, found.events, found.votes, found.bill, asked.base)
+    await asked.answer(whole)
 
 
 async def _document(asked: Asked, kind: bytes, policy: bytes, make: Callable[..., str], **more: Any) -> None:
@@ -76,17 +83,18 @@ async def _document(asked: Asked, kind: bytes, policy: bytes, make: Callable[...
     if make is pages.page and found.view.kept.state == "running" and asked.caller is None:
         # A browser sends no key along with what a page asks for.
         last = found.events[-1].seq if found.events else -1
-        more["live"] = f"{asked.base}/matches/{match.id}/events?names=false&after={last}"
-    text = await asyncio.to_thread(
-        make,
-        match_as(match, form),
-        tuple(event_as(match, event, form) for event in found.events),
-        bill=found.bill,
-        votes=found.votes,
-        hidden=form == "hidden",
-        **more,
-    )
-    body = text.encode("utf-8", "replace")
+        resumed = tuple(one.seq for one in found.events if isinstance(one, Resumed))
+        after = frames.id_of(last, len(resumed)) if found.events else "-1"
+        more["live"] = f"{asked.base}/matches/{match.id}/events?names=false&after={after}"
+
+    def made() -> bytes:
+        events = tuple(event_as(match, event, form) for event in found.events)
+        text = make(
+            match_as(match, form), events, bill=found.bill, votes=found.votes, hidden=form == "hidden", **more
+        )
+        return text.encode("utf-8", "replace")
+
+    body = await asyncio.to_thread(made)
     headers = [
         (b"content-type", kind + b"; charset=utf-8"),
         (b"content-length", b"%d" % len(body)),
@@ -119,36 +127,42 @@ async def transcript(asked: Asked) -> None:
 
 
 async def events(asked: Asked) -> None:
-    """What happens, as a stream (SSE): from the first event on, or after the one that Last-Event-ID or `after` names."""
+    """What happens, as a stream (SSE): from the first event on, or after the one that Last-Event-ID or `after` names.
+
+    Of what somebody has heard only that counts which holds: words of a process that died may never have been written.
+    """
     query: shapes.EventsQuery = asked.query
     app, visit = asked.app, asked.visit
     check_open(app)
     view = await who.view(app, asked.caller, asked.match, query.voter)
-    after, last = _after(asked), view.kept.last
-    if view.kept.end and after >= last:
+    (seq, life), kept = _after(asked), view.kept
+    if kept.end and kept.standing.holds(seq, life) >= kept.last:
         await asked.answer(None, 204)  # a browser asks no more then
         return
-    feed = None if view.kept.end else app.hall.join(view.match, last)
-    # Who has heard more than holds, because it was never written, hears what came instead.
-    at = min(after, last if feed is None else feed.next - 1) + 1
+    feed = None if kept.end else app.hall.join(kept)
+    standing, last = (kept.standing, kept.last) if feed is None else (feed.standing, feed.next - 1)
+    at = min(standing.holds(seq, life), last) + 1
     sight = Sight(view.form, query.names)
-    watcher = Watcher(visit, view.match, sight, at, lambda after: app.hall.page(view.match.id, after), feed)
+    watcher = Watcher(
+        visit, view.match, sight, at, lambda after: app.hall.page(view.match.id, after), feed, kept.standing
+    )
     try:
-        await watcher.run(app.settings.heartbeat, lambda: app.hall.is_known(asked.caller))
+        await watcher.run(app.settings.heartbeat, lambda: app.hall.may_watch(asked.caller))
     finally:
         if feed is not None:
             app.hall.part(feed)
 
 
-def _after(asked: Asked) -> int:
-    """The number of the last event that is known: the header tells of a stream that broke off."""
-    said = asked.visit.headers.get(_LAST_EVENT)
-    if said is None or not said:
-        after: int = asked.query.after
-        return after
-    if not said.isdigit() or len(said) > 12:
-        raise Refused(400, "Last-Event-ID is no number of an event.", field="Last-Event-ID")
-    return int(said)
+def _after(asked: Asked) -> tuple[int, int]:
+    """The number and the life of the last event that is known: the header tells of a stream that broke off. A life of -1:
+    it is not told, and the number holds."""
+    header = asked.visit.headers.get(_LAST_EVENT, b"").decode("latin-1")
+    said = _EVENT.fullmatch(header or asked.query.after)
+    if said is None:
+        if header:
+            raise Refused(400, "Last-Event-ID is no id of an event.", field="Last-Event-ID")
+        return -1, -1
+    return int(said[1]), -1 if said[2] is None else int(said[2])
 
 
 # -- votes and the board ---------------------------------------------------------------------------

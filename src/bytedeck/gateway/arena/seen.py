@@ -14,9 +14,12 @@ from msgspec.structs import replace
 from ...arena.types import (
     Begun,
     CommentEnded,
+    Decided,
     Ended,
     Event,
     Fighter,
+    JudgeBegan,
+    JudgeEnded,
     JudgeFailed,
     Match,
     Paused,
@@ -29,7 +32,8 @@ from ...errors import TABLE
 
 Form: TypeAlias = Literal["whole", "guest", "hidden"]
 """`whole`: for whose match it is, and who runs the gateway. `guest`: for others, without costs, requests, owner and the
-words of errors. `hidden`: for everybody while a battle's models are not told; as `guest`, and the fighters are A and B."""
+words of errors. `hidden`: for everybody while a battle's models are not told; as `guest`, the fighters are A and B, and
+the judges numbers: they are of families that do not fight, so who judges tells who does not."""
 
 LETTERS = "ABCD"
 _ANOTHER = "Another model had to speak."
@@ -60,8 +64,15 @@ def match_as(match: Match, form: Form) -> Match:
     fighters = match.fighters
     if form == "hidden":
         fighters = tuple(Fighter(letter) for letter, _ in zip(LETTERS, fighters, strict=False))
-    rules = replace(match.rules, budget_units=None)
-    return replace(match, fighters=fighters, rules=rules, owner="", seed=0)
+    rules, unrated = replace(match.rules, budget_units=None), match.unrated
+    if form == "hidden":
+        rules, unrated = replace(rules, judges=tuple(_judges(match).values())), _without_names(match, unrated)
+    return replace(match, fighters=fighters, rules=rules, owner="", seed=0, unrated=unrated)
+
+
+def _judges(match: Match) -> dict[str, str]:
+    """What each judge is called while who fights is hidden."""
+    return {name: f"Judge {place + 1}" for place, name in enumerate(match.rules.judges)}
 
 
 def event_as(match: Match, event: Event, form: Form) -> Event:
@@ -100,6 +111,22 @@ def _failed(match: Match, event: TurnFailed | JudgeFailed, form: Form) -> dict[s
     return {"message": row.sentence if row is not None else _NO_SENTENCE}
 
 
+def _judge(match: Match, event: JudgeBegan | JudgeEnded | JudgeFailed, form: Form) -> dict[str, Any]:
+    changes = _failed(match, event, form) if isinstance(event, JudgeFailed) else {}
+    if form == "hidden":
+        changes["judge"] = _judges(match).get(event.judge, "")
+        if isinstance(event, JudgeEnded):
+            changes["model"] = ""
+    return changes
+
+
+def _decided(match: Match, event: Decided, form: Form) -> dict[str, Any]:
+    if form != "hidden":
+        return {}
+    names = _judges(match)
+    return {"rulings": tuple(replace(one, judge=names.get(one.judge, "")) for one in event.rulings)}
+
+
 def _comment_ended(match: Match, event: CommentEnded, form: Form) -> dict[str, Any]:
     return {"message": _NO_COMMENT if event.message else ""}
 
@@ -119,23 +146,28 @@ def _resumed(match: Match, event: Resumed, form: Form) -> dict[str, Any]:
 
 
 def _ended(match: Match, event: Ended, form: Form) -> dict[str, Any]:
-    if form != "hidden":
-        return {}
-    why = event.why
-    names: dict[str, str] = {}
+    return {"why": _without_names(match, event.why)} if form == "hidden" else {}
+
+
+def _without_names(match: Match, why: str) -> str:
+    """A sentence in which nobody is told by a name."""
+    names = _judges(match)
     for letter, one in zip(LETTERS, match.fighters, strict=False):
         persona = one.persona.name if one.persona else ""
         names |= dict.fromkeys((one.model, one.sent, one.rated, one.name, persona, *one.fallbacks), letter)
     for name in sorted(filter(None, names), key=len, reverse=True):
         why = why.replace(name, names[name])
-    return {"why": why}
+    return why
 
 
 _CHANGES: Mapping[type, Callable[[Match, Any, Form], dict[str, Any]]] = {
     Begun: _begun,
     TurnEnded: _turn_ended,
     TurnFailed: _failed,
-    JudgeFailed: _failed,
+    JudgeBegan: _judge,
+    JudgeEnded: _judge,
+    JudgeFailed: _judge,
+    Decided: _decided,
     CommentEnded: _comment_ended,
     Paused: _paused,
     Resumed: _resumed,

@@ -17,7 +17,11 @@ _Usd: TypeAlias = Decimal | None
 _Judges: TypeAlias = Annotated[int, Meta(ge=0, le=9)] | Annotated[tuple[_Model, ...], Meta(max_length=9)]
 _Tokens = Annotated[int, Meta(ge=1, le=100_000)]
 _Temperature: TypeAlias = Annotated[float, Meta(ge=0, le=2)] | None
-_Voter = Annotated[str, Meta(max_length=100, pattern=r"^[^/\x00-\x1f]*$")]
+_Voter = Annotated[str, Meta(max_length=100, pattern=r"^[^/\x00-\x1f]*\Z")]
+
+
+EVENT = r"([0-9]{1,12})(?:-([0-9]{1,6}))?"
+"""An event's id: its number, and its life where that is told."""
 
 
 class NewPersona(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,7 +29,7 @@ class NewPersona(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     style: Annotated[str, Meta(max_length=2000)] = ""
-    colour: Annotated[str, Meta(pattern=r"^(#[0-9a-fA-F]{6})?$")] = ""
+    colour: Annotated[str, Meta(pattern=r"^(#[0-9a-fA-F]{6})?\Z")] = ""
 
 
 class NewFighter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,7 +95,7 @@ class ListQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`before`: the id of a match; only older ones are listed."""
 
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
-    before: Annotated[str, Meta(pattern=r"^([a-z2-7]{10})?$")] = ""
+    before: Annotated[str, Meta(pattern=r"^([a-z2-7]{10})?\Z")] = ""
 
 
 class MatchQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,9 +105,10 @@ class MatchQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class EventsQuery(MatchQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`after`: the number of the last event that is known; `names`: whether each event has its type's name in the stream."""
+    """`after`: the id, or the number alone, of the last event that is known; `names`: whether each event has its type's
+    name in the stream."""
 
-    after: Annotated[int, Meta(ge=-1, le=1 << 40)] = -1
+    after: Annotated[str, Meta(pattern=rf"^(-1|{EVENT})?\Z")] = ""
     names: bool = True
 
 

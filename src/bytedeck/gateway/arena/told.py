@@ -127,10 +127,12 @@ def counted(match: Match, votes: Iterable[Vote]) -> list[dict[str, Any]]:
 
 
 def board(found: Board, names: Iterable[str]) -> dict[str, Any]:
-    """The ratings. `names`: the models that may be told."""
+    """The ratings. `names`: the models that may be told, by their ids; a note that names another one is left out."""
     told: dict[str, Any] = plain(found)
     known = frozenset(names)
+    hidden = [row.name for row in found.rows if row.model not in known]
     told["rows"] = [plain(row) for row in found.rows if row.model in known]
+    told["notes"] = [note for note in found.notes if not any(name in note for name in hidden)]
     return told
 
 

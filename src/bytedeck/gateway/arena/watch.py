@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from ...arena.types import Ended, Event, Match
+from ...arena.types import Ended, Event, Match, Resumed
+from ...io.matches import Standing, noted
 from ..asgi import LEFT, Headers, Receive
 from ..visit import Visit
 from . import frames
@@ -32,12 +33,20 @@ class Watcher:
     """`run` it once, in the task of its request."""
 
     def __init__(
-        self, visit: Visit, match: Match, sight: Sight, at: int, read: Read, feed: Feed | None
+        self,
+        visit: Visit,
+        match: Match,
+        sight: Sight,
+        at: int,
+        read: Read,
+        feed: Feed | None,
+        standing: Standing = Standing(),  # noqa: B008 (frozen)
     ) -> None:
-        """`at`: the number of the first event that it wants; `feed`: None where the match is over."""
+        """`at`: the number of the first event that it wants; `feed`: None where the match is over; `standing`: of the
+        match, as it is kept."""
         self._visit, self._match = visit, match
         self.sight, self.at = sight, at
-        self._read, self._feed = read, feed
+        self._read, self._feed, self._standing = read, feed, standing
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[object] | None = None
         self._has_left = False
@@ -111,15 +120,24 @@ class Watcher:
         """What comes next, and whether that is all that there is just now; nothing at the end, or when it has to wait."""
         feed = self._feed
         if feed is not None and self.at >= feed.first:
-            data = feed.since(self.at, self.sight) if feed.next > self.at else b""
-            self.at = max(self.at, feed.next)
-            return data, True
+            if feed.next <= self.at:
+                return b"", True
+            data, self.at = feed.since(self.at, self.sight)
+            return data, self.at >= feed.next
         events = await self._read(self.at - 1)
         if not events:
             return b"", True
         self.at = events[-1].seq + 1
-        told = (event_as(self._match, one, self.sight.form) for one in events)
-        return b"".join(frames.frame(one, self.sight.is_named) for one in told), isinstance(events[-1], Ended)
+        return b"".join(map(self._frame, events)), isinstance(events[-1], Ended)
+
+    def _frame(self, event: Event) -> bytes:
+        """Of an event that was read. One that is read may tell of a new life before the feed does."""
+        if self._feed is not None and len(self._feed.standing.resumed) > len(self._standing.resumed):
+            self._standing = self._feed.standing
+        if isinstance(event, Resumed) and event.seq not in self._standing.resumed:
+            self._standing = noted(self._standing, event)
+        told = event_as(self._match, event, self.sight.form)
+        return frames.frame(told, self._standing.life(event.seq), self.sight.is_named)
 
     def _is_too_slow(self, is_all: bool) -> bool:
         """Whether it has been behind for too long, once a piece is written."""

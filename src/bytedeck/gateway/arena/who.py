@@ -56,8 +56,14 @@ def owns(caller: Caller | None, match: Match) -> bool:
 
 
 def voter(caller: Caller | None, match: Match, said: str) -> tuple[str, str]:
-    """As whom somebody votes: the owner as itself; everybody else, and whoever the owner's program names, as a spectator."""
-    if not said and owns(caller, match):
+    """As whom somebody votes: the owner as itself; everybody else, and whoever the owner's program names, as a spectator.
+
+    Raises PermissionRefused where another one names somebody: its key would have as many votes as it has names.
+    """
+    is_owner = owns(caller, match)
+    if said and not is_owner:
+        raise PermissionRefused("This match is another key's: you have one vote, as yourself.")
+    if not said and is_owner:
         return "owner", match.owner
     name = caller.name if caller is not None else ""
     return "spectators", "/".join(filter(None, (name, said)))

@@ -177,6 +177,8 @@ _MEANING = {
     "byte_requests_running": "Of these: those whose turn it is.",
     "byte_requests_waiting": "Of these: those that wait for their turn.",
     "byte_body_bytes": "Bytes of the bodies of requests that are being read or answered.",
+    "byte_matches_held": "Matches of the arena that are held.",
+    "byte_match_watchers": "Those who watch a match that is not over.",
     "byte_ledger_owed_rows": "Rows of the ledger that could not be written yet, and are tried again.",
     "byte_ledger_lost_rows": "Rows of the ledger that are missing for good.",
 }

@@ -260,25 +260,34 @@ select id from arena_match where id >= :prefix and id < :prefix || '{' order by 
 select id from arena_match order by number desc limit 1000
 
 -- name: match_kept
-select m.said, m.standing, m.holder, m.held_at, e.seq, e.at
+select m.said, m.standing, m.holder, m.held_at, e.seq, e.at, m.due
 from arena_match m
 join arena_event e on e.match = m.number and e.seq = (select max(seq) from arena_event where match = m.number)
 where m.id = ?
 
 -- name: match_list
-select m.said, m.standing, m.holder, m.held_at, e.seq, e.at
+select m.said, m.standing, m.holder, m.held_at, e.seq, e.at, m.due
 from arena_match m
 join arena_event e on e.match = m.number and e.seq = (select max(seq) from arena_event where match = m.number)
 where m.number < :before order by m.number desc limit :limit
 
 -- name: match_list_of
-select m.said, m.standing, m.holder, m.held_at, e.seq, e.at
+select m.said, m.standing, m.holder, m.held_at, e.seq, e.at, m.due
 from arena_match m
 join arena_event e on e.match = m.number and e.seq = (select max(seq) from arena_event where match = m.number)
 where m.owner = :owner and m.number < :before order by m.number desc limit :limit
 
 -- name: match_stands
 update arena_match set standing = ?2 where number = ?1
+
+-- name: match_comes_due
+update arena_match set due = due + 1 where number = ?
+
+-- name: match_recorded
+update arena_match set due = 0 where number = ?1 and due = ?2
+
+-- name: matches_due
+select id from arena_match where due > 0 order by number
 
 -- name: match_held
 update arena_match set holder = ?2, held_at = ?3 where number = ?1

@@ -1,7 +1,8 @@
 -- Matches of the arena: `said`, `standing` and `body` are JSON; the columns beside them repeat what is asked by. Times are
 -- microseconds since 1970.
 
--- `holder`: the process that writes it (`io/owner.py`), '' for none; `held_at`: since when.
+-- `holder`: the process that writes it (`io/owner.py`), '' for none; `held_at`: since when. `due`: how much has come that the
+-- results of a match do not tell yet: its end, and votes since; 0: nothing.
 create table arena_match (
   number integer primary key,
   id text not null unique,
@@ -9,10 +10,12 @@ create table arena_match (
   said text not null,
   standing text not null,
   holder text not null,
-  held_at integer not null
+  held_at integer not null,
+  due integer not null default 0
 ) strict;
 
 create index arena_match_owner on arena_match (owner, number);
+create index arena_match_due on arena_match (number) where due > 0;
 
 create table arena_event (
   match integer not null,

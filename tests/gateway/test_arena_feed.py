@@ -20,6 +20,7 @@ from bytedeck.arena.types import (
     Fighter,
     JudgeFailed,
     Match,
+    Resumed,
     TurnEnded,
     TurnFailed,
     Vote,
@@ -211,6 +212,19 @@ async def test_who_comes_late_gets_the_past_in_pieces(monkeypatch: pytest.Monkey
     feed.tell(events[-1])
     await asyncio.wait_for(task, 5)
     assert socket.ids == list(range(len(events)))
+
+
+async def test_what_is_read_tells_its_life() -> None:
+    """Also where the match was resumed after it was looked up: what is read may be newer than what was known of it."""
+    said = [
+        Begun(seq=0, match=MATCH),
+        Words(seq=1, part="t0.0.0"),
+        Resumed(seq=2),
+        Words(seq=3, part="t0.0.0"),
+    ]
+    socket = Socket()
+    await watching(None, socket, 0, tuple(said))
+    assert re.findall(rb"^id: (.*)$", socket.body, re.MULTILINE) == [b"0-0", b"1-0", b"2-1", b"3-1"]
 
 
 async def test_signs_of_life_and_farewell() -> None:

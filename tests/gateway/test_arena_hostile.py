@@ -324,8 +324,9 @@ def test_strangers_watch_no_more_once_there_are_keys(endless: Gateway) -> None:
         stream.until(b'"words"')
         endless.app.hub.house.keys.create(Caller(name="ada"))
         endless.do(endless.app.access.refresh())
-        stream.events()
+        assert stream.events()[-1]["event"] == "words"
     until(lambda: counts(endless)[1] == 0)
+    assert counts(endless)[0] == 1
 
 
 # -- a key's bounds -----------------------------------------------------------------------------------
@@ -361,8 +362,8 @@ def test_two_who_stop_at_once(endless: Gateway, monkeypatch: pytest.MonkeyPatch)
     real = AsyncDebate.aclose
 
     async def slow(self: AsyncDebate) -> None:
-        await asyncio.sleep(0.1)
         await real(self)
+        await asyncio.sleep(0.1)
 
     monkeypatch.setattr(AsyncDebate, "aclose", slow)
     local = Client(endless)
@@ -373,7 +374,7 @@ def test_two_who_stop_at_once(endless: Gateway, monkeypatch: pytest.MonkeyPatch)
     assert counts(endless)[0] == 0
     match = local.begin(LONG)
     task = endless.app.hall._bouts[match].task
-    for _ in range(2):
+    for _ in range(4):
         endless._loop.call_soon_threadsafe(task.cancel)
         time.sleep(0.05)
     until(lambda: counts(endless)[0] == 0)
@@ -390,6 +391,13 @@ def test_two_who_resume_at_once(openrouter: Simulator) -> None:
             told = list(threads.map(lambda _: local.ask("POST", f"/matches/{match}/resume").status, range(4)))
         assert sorted(told) == [200, 409, 409, 409]
         assert counts(second)[0] == 1
+        second.do(second.app.hall.leave(match))
+        assert local.ask("POST", f"/matches/{match}/resume").status == 200
+        with local.stream(match) as stream:  # whose past is read, and then what happens
+            data = stream.until(b"-2\nevent: words")
+        lives = [line.rpartition(b"-")[2] for line in data.splitlines() if line.startswith(b"id: ")]
+        assert lives == sorted(lives)
+        assert set(lives) == {b"0", b"1", b"2"}
         assert local.ask("POST", f"/matches/{match}/stop").status == 200
 
 

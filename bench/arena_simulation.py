@@ -19,9 +19,9 @@ from math import exp, sqrt
 from statistics import NormalDist, fmean
 from typing import NamedTuple
 
-from bytedeck.arena.evidence import ALPHA, findings, looks_until
-from bytedeck.arena.pairing import next_pairs
-from bytedeck.arena.rating import POINTS, fit
+from bytedeck.arena.ratings.evidence import ALPHA, findings, looks_until
+from bytedeck.arena.ratings.pairing import next_pairs
+from bytedeck.arena.ratings.rating import POINTS, fit
 from bytedeck.arena.types import Result
 
 MODELS = 20

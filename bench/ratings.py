@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from bytedeck.arena.rating import BASE, POINTS, Z95, fit
+from bytedeck.arena.ratings.rating import BASE, POINTS, Z95, fit
 from leagues import LEANINGS, TIES, league, name, panel, strengths
 
 MOST_MS = 150.0

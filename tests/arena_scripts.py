@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from bytedeck.arena import judging, outcome, script
-from bytedeck.arena.referee import Assess, Referee, Speak, Step
+from bytedeck.arena.judges import judging
+from bytedeck.arena.match import outcome, script
+from bytedeck.arena.match.referee import Assess, Referee, Speak, Step
 from bytedeck.arena.types import Begun, Event, Fighter, Match, Rules
 from bytedeck.errors import ByteError, ServerError
 from bytedeck.types import Attempt, Reply

@@ -12,15 +12,15 @@ import pytest
 
 import bytedeck
 from bytedeck import AsyncDebate, AsyncHub, AsyncStream, Debate, Hub, Stream, errors
-from bytedeck.league import AsyncLeague, League
+from bytedeck.league.league import AsyncLeague, League
 from bytedeck.limits import AsyncLimits, Limits
 
 
 def test_all_is_what_is_there() -> None:
     """`__all__` names everything public that the package holds, in order, and nothing else."""
     rooms = {
-        "arena", "arguments", "async_client", "call", "callers", "claims", "client", "codec", "config", "data", "debates", "errors", "events", "face", "feedback", "fighters", "gateway", "guard", "health", "house", "io",
-        "league", "ledger", "limits", "money", "pipeline", "purse", "relay", "route", "run", "scores", "shared", "standing", "streams", "tournament", "types", "cli", "simulator",
+        "arena", "arguments", "async_client", "call", "callers", "claims", "client", "codec", "config", "data", "debates", "errors", "events", "face", "fighters", "gateway", "guard", "health", "house", "io",
+        "league", "ledger", "limits", "money", "pipeline", "purse", "relay", "route", "run", "shared", "standing", "streams", "types", "cli", "simulator",
     }  # fmt: skip
     for name in bytedeck.__all__:  # each is fetched at its first use
         getattr(bytedeck, name)

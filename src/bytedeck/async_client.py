@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .io.testing import AsyncScript
     from .io.together import Together
     from .io.wire import AsyncWire
-    from .league import AsyncLeague
+    from .league.league import AsyncLeague
 
 
 class AsyncHub(Face):
@@ -181,7 +181,7 @@ class AsyncHub(Face):
     @property
     def arena(self) -> AsyncLeague:
         """As `Hub.arena`."""
-        from .league import AsyncLeague
+        from .league.league import AsyncLeague
 
         return AsyncLeague(self.house, self.battle)
 

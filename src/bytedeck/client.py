@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .debates.debate import Debate
     from .io.testing import Script
     from .io.wire import Wire
-    from .league import League
+    from .league.league import League
 
 
 class Hub(Face):
@@ -215,7 +215,7 @@ class Hub(Face):
     @property
     def arena(self) -> League:
         """Matches, ratings, and what follows from them for the tasks."""
-        from .league import League
+        from .league.league import League
 
         return League(self.house, self.battle)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, overload
 
-from .arena import script, types
-from .arena.referee import Referee, Speak
+from .arena import types
+from .arena.match import script
+from .arena.match.referee import Referee, Speak
 from .arena.types import Match, Persona, Rules, Turn, TurnBegan, TurnEnded
 from .debates.making import MOST_TOKENS, fighter, infos, topic_of, whole
 

@@ -27,9 +27,9 @@ from bytedeck.arena.types import (
     TurnEnded,
     Words,
 )
-from bytedeck.cli import scorecard, views
-from bytedeck.cli.ring import Ring
-from bytedeck.cli.scenes import Round, across, tail
+from bytedeck.cli.bouts import scorecard, views
+from bytedeck.cli.bouts.ring import Ring
+from bytedeck.cli.bouts.scenes import Round, across, tail
 from hostile_texts import TEXTS
 from shows import ARGUMENT, Writer, eventful, match_of, two, whole
 

@@ -7,7 +7,10 @@ import sys
 
 import click
 
-from . import arena_battles, arena_orders, arena_ratings, tell
+from . import tell
+from .bouts import blind as arena_battles
+from .bouts import orders as arena_orders
+from .bouts import ratings as arena_ratings
 from .options import as_json
 
 _FORMATS = ("md", "json", "html", "svg", "card")
@@ -34,7 +37,7 @@ def command(ctx: click.Context) -> None:
 def list_(limit: int, before: str, json_: bool) -> None:
     """List the matches, newest first."""
     from ..client import Hub
-    from . import matches
+    from .bouts import matches
 
     with Hub() as hub:
         found = hub.arena.matches(limit, before=before)
@@ -69,7 +72,7 @@ def _tell_how() -> None:
 def show(match: str, reveal: bool, json_: bool) -> None:
     """Show a match whole; one that is going on is followed to its end."""
     from ..client import Hub
-    from . import matches
+    from .bouts import matches
 
     with Hub() as hub:
         kept = hub.arena.find(match)
@@ -92,7 +95,7 @@ def show(match: str, reveal: bool, json_: bool) -> None:
 def replay(match: str, speed: float, json_: bool) -> None:
     """Play a match once more, in the time that it took."""
     from ..client import Hub
-    from . import matches
+    from .bouts import matches
 
     with Hub() as hub:
         matches.replay(hub, hub.arena.find(match), speed, json_)
@@ -111,7 +114,7 @@ def replay(match: str, speed: float, json_: bool) -> None:
 def export(match: str, form: str | None, output: str | None, reveal: bool) -> None:
     """Write a match as a document of its own."""
     from ..client import Hub
-    from . import matches
+    from .bouts import matches
 
     form = form or _by_name(output)
     with Hub() as hub:
@@ -151,8 +154,8 @@ def _by_name(output: str | None) -> str:
 def resume(ctx: click.Context, match: str, budget: str | None, votes: bool | None, json_: bool) -> None:
     """Go on with a match that was stopped, cut off, or waits for money."""
     from ..client import Hub
-    from . import matches
-    from .bout import Bout
+    from .bouts import matches
+    from .bouts.bout import Bout
 
     with Hub() as hub:
         kept = hub.arena.find(match)
@@ -177,7 +180,7 @@ def vote(match: str, choice: str, round_: int | None, json_: bool) -> None:
     In a match that a gateway's key has made it counts as a spectator's.
     """
     from ..client import Hub
-    from . import matches, scorecard
+    from .bouts import matches, scorecard
 
     with Hub() as hub:
         kept = hub.arena.find(match)

@@ -81,6 +81,6 @@ def command(**given: Any) -> None:
 
     Ctrl-C stops it; `byte arena resume ID` goes on later, and no finished turn is lost.
     """
-    from .fight import Given, fight
+    from .bouts.fight import Given, fight
 
     click.get_current_context().exit(fight(Given(**given)))

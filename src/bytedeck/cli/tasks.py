@@ -10,7 +10,7 @@ from . import naming, tell
 from .options import as_json
 
 if TYPE_CHECKING:
-    from ..arena.order import Order, Seat
+    from ..arena.ratings.order import Order, Seat
     from ..config import Task
     from ..house import House
 

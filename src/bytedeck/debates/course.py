@@ -18,7 +18,7 @@ from .scribe import Scribe
 from .stage import Over, Said, Stage
 
 if TYPE_CHECKING:
-    from ..arena.referee import Referee
+    from ..arena.match.referee import Referee
     from ..house import House
 
 CallT = TypeVar("CallT")

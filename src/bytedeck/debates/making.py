@@ -12,7 +12,8 @@ from typing import Any, get_args
 from msgspec import MsgspecError, Struct, convert, structs
 
 from .. import arguments
-from ..arena import panel, script
+from ..arena.judges import panel
+from ..arena.match import script
 from ..arena.types import Fallback, Fighter, Kind, Match, Rules, Turns
 from ..callers import Caller
 from ..config import nearest

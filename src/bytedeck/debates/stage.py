@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..arena import outcome, script
 from ..arena.bill import Charge
-from ..arena.referee import Assess, Comment, Referee, Speak, Step
+from ..arena.match import outcome, script
+from ..arena.match.referee import Assess, Comment, Referee, Speak, Step
 from ..arena.types import Begun, Event, Match, Paused, Resumed, RoundEnded, Words
 from ..callers import Caller
 from ..errors import HINDRANCES, ByteError, CallerError, InternalError

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from ..bill import Bill
-from ..results import tallies
+from ..ratings.results import tallies
 from ..types import Event, Match, Vote
 from . import words
 from .colours import ink

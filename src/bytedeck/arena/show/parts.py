@@ -7,8 +7,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from .. import schedule
-from ..damage import FULL as FULL
+from ..judges.damage import FULL as FULL
+from ..match import schedule
 from ..types import Fighter, Match, Phase, Turn, Verdict
 from .text import one_line
 

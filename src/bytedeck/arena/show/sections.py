@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from ..bill import Bill
-from ..results import Tally, tallies
+from ..ratings.results import Tally, tallies
 from ..types import COMMENT, Vote
 from . import words
 from .colours import PALETTE, colours

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from .. import schedule
 from ..bill import Bill
+from ..match import schedule
 from ..types import (
     COMMENT,
     Begun,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..bill import Bill
-from ..results import tallies
+from ..ratings.results import tallies
 from ..types import Event, Match, Vote
 from . import words
 from .parts import Bench, Said, heading

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .. import schedule
 from ..bill import Bill
-from ..results import Tally
+from ..match import schedule
+from ..ratings.results import Tally
 from ..types import Match
 from .parts import Bench, Said, Sum, heading
 from .story import Story, flipped

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ...arena.ballot import TIES
 from ...arena.bill import Bill
+from ...arena.match.ballot import TIES
 from ...arena.show import card as cards
 from ...arena.show import page as pages
 from ...arena.show import transcript as transcripts

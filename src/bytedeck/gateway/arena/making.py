@@ -9,8 +9,8 @@ from typing import Any
 
 from msgspec import structs
 
-from ...arena import outcome
-from ...arena.referee import Referee
+from ...arena.match import outcome
+from ...arena.match.referee import Referee
 from ...arena.types import Kind
 from ...debates.adebate import AsyncDebate
 from ...debates.making import Asked as Wanted

@@ -8,11 +8,11 @@ from typing import Any
 from msgspec import structs
 
 from ...arena.bill import Bill
-from ...arena.results import tallies
+from ...arena.ratings.results import tallies
+from ...arena.ratings.standings import Board
 from ...arena.show.parts import Bench, Said, Sum
 from ...arena.show.record import plain
 from ...arena.show.story import Story, story
-from ...arena.standings import Board
 from ...arena.types import Event, Match, Vote
 from ...money import to_text
 from .seen import Form, event_as, match_as

@@ -1,10 +1,11 @@
 """What the ratings are worth, in simulated leagues.
 
-    python bench/ratings.py [--leagues N] [--only speed,coverage,style]
+    python bench/ratings.py [--leagues N] [--only speed,coverage,style,seats]
 
-Prints three tables. `speed`: how long a fit with intervals takes. `coverage`: how often the 95 % intervals hold the truth.
-`style`: what a judge that prefers the longer text moves, and what is left of it at equal style. Exits with 1 where a promise is
-broken. Every league has a seed of its own, so that the same numbers come out each time, but for the times.
+Prints four tables. `speed`: how long a fit with intervals takes. `coverage`: how often the 95 % intervals hold the truth.
+`style`: what a judge that prefers the longer text moves, and what is left of it at equal style. `seats`: what judges that prefer
+a seat move. Exits with 1 where a promise is broken. Every league has a seed of its own, so that the same numbers come out
+each time, but for the times.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import time
 from collections.abc import Iterator
 from math import sqrt
 from pathlib import Path
+from statistics import fmean, stdev
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from bytedeck.arena.ratings.rating import BASE, POINTS, Z95, fit
-from leagues import LEANINGS, TIES, league, name, panel, strengths
+from leagues import LEANINGS, SEATED, TIES, league, name, panel, seated, slope, strengths
 
 MOST_MS = 150.0
 """For 50 models and 20,000 battles, with intervals."""
@@ -134,15 +136,37 @@ def style(leagues: int) -> Iterator[bool]:
         yield abs(left / raw) <= MOST_LEFT
 
 
+def seats(leagues: int) -> Iterator[bool]:
+    """Judges that prefer a seat, where the same models always have it: by how much the ratings change for each seat further in
+    front, in points with the standard error over leagues; and the same where they were asked once, in one leg."""
+    print(f"{'judges prefer':20} of three  shift, points      asked once")
+    for prefers in SEATED:
+        for leaning in (1, 2):
+            found = []
+            for seed in range(leagues):
+                rng = random.Random(seed)
+                fair, leaned, once = seated(rng, strengths(rng, 6), 400, prefers, leaning=leaning)
+                before = fit(fair)
+                found.append([POINTS * slope(before, fit(rows), 6) for rows in (leaned, once)])
+            both, single = zip(*found, strict=True)
+            error = stdev(both) / sqrt(leagues)
+            print(
+                f"{prefers:20} {leaning:8}  {fmean(both):+6.2f} ± {error:4.2f}  {fmean(single):+14.1f}",
+                flush=True,
+            )
+            yield abs(fmean(both)) <= Z95 * error
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="What the ratings are worth, in simulated leagues.")
     parser.add_argument("--leagues", type=int, default=100, help="of each kind (100)")
-    parser.add_argument("--only", default="speed,coverage,style", help="which tables")
+    parser.add_argument("--only", default="speed,coverage,style,seats", help="which tables")
     asked = parser.parse_args()
     tables = {
         "speed": speed,
         "coverage": lambda: coverage(asked.leagues),
         "style": lambda: style(asked.leagues),
+        "seats": lambda: seats(asked.leagues),
     }
     kept = []
     for each in asked.only.split(","):

@@ -7,7 +7,10 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 from math import exp
 
-from bytedeck.arena.types import Result, Source
+from bytedeck.arena.judges import judging, ruling
+from bytedeck.arena.match import schedule
+from bytedeck.arena.ratings.rating import Fit
+from bytedeck.arena.types import Fighter, Look, Match, Result, Rules, Source, Verdict
 
 TIES = {0.0: 0.0, 0.1: 0.23, 0.2: 0.53}
 """By how many battles end in a tie: Davidson's ν, for strengths from N(0, 0.6²)."""
@@ -95,3 +98,62 @@ def panel(
             score = 0.5 if mean == 0.5 else float(mean > 0.5)
             made.append(row(name(one), name(other), score, style=(lead,)))
     return fair, leaned
+
+
+SEATED = ("the first side", "the last speaker")
+"""What a judge may prefer that has nothing to do with the arguments."""
+
+
+def seated(
+    rng: random.Random, truth: Sequence[float], battles: int, prefers: str, *, leaning: int = 1
+) -> tuple[list[Result], list[Result], list[Result]]:
+    """Debates before three judges, of whom so many prefer a seat: (judged by fair ones, by these, and by these asked once, in one leg).
+
+    The first model always sits before the others, the second before all but the first, and so on: nothing evens it out.
+    """
+    fair, leaned, once = [], [], []
+    for _ in range(battles):
+        first, second = sorted(rng.sample(range(len(truth)), 2))
+        match = Match(
+            id="abcdefghij",
+            kind="debate",
+            topic="t",
+            fighters=(Fighter(name(first)), Fighter(name(second))),
+            rules=Rules(
+                rounds=1,
+                turns="alternating" if prefers == "the last speaker" else "simultaneous",
+                judges=("j/0", "j/1", "j/2"),
+            ),
+        )
+        opinions = [outcome(truth[first] - truth[second], 0.3, rng.random()) for _ in match.rules.judges]
+        said = {
+            look: opinions[look.judge] if look.judge >= leaning else _by_seat(match, look, prefers)
+            for look in ruling.looks(match)
+        }
+        asked_once = {look: said[Look(look.judge, 0, False)] for look in said}
+        opined = {look: opinions[look.judge] for look in said}
+        for rows, scores in ((fair, opined), (leaned, said), (once, asked_once)):
+            verdicts = {look: Verdict(places=PLACES[score]) for look, score in scores.items()}
+            ((_, _, score),), _ = ruling.decision(2, ruling.rulings(match, verdicts))
+            rows.append(row(name(first), name(second), score))
+    return fair, leaned, once
+
+
+PLACES = {1.0: (1, 2), 0.0: (2, 1), 0.5: (1, 1)}
+"""A score for the first fighter → the places."""
+
+
+def _by_seat(match: Match, look: Look, prefers: str) -> float:
+    if prefers == "the last speaker":
+        return float(schedule.rounds(match)[look.leg].turns[-1].fighter == 0)
+    return float(judging.shown(match, look)[0] == 0)
+
+
+def slope(before: Fit, after: Fit, models: int) -> float:
+    """By how many log-odds the ratings have changed for each seat further in front."""
+    seats = [(models - 1) / 2 - at for at in range(models)]
+    change = [
+        after.strengths[after.places[name(at)]].strength - before.strengths[before.places[name(at)]].strength
+        for at in range(models)
+    ]
+    return sum(seat * each for seat, each in zip(seats, change, strict=True)) / sum(each**2 for each in seats)

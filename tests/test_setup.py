@@ -188,11 +188,12 @@ def test_every_requirement_is_pinned_by_hash(path: Path) -> None:
 
 
 def test_the_files_agree_with_each_other() -> None:
-    """A package has the same version wherever it is pinned."""
-    versions: dict[str, set[str]] = {}
+    """A package has the same version wherever it is pinned for the same Pythons."""
+    versions: dict[tuple[str, str], set[str]] = {}
     for path in _PINS:
-        for name, version in re.findall(r"^([a-z0-9._-]+)==([^ ]+)", path.read_text(), re.MULTILINE):
-            versions.setdefault(name, set()).add(version)
+        pins = re.findall(r"^([a-z0-9._-]+)==([^ ]+)(?: ; ([^\\\n]*))?", path.read_text(), re.MULTILINE)
+        for name, version, pythons in pins:
+            versions.setdefault((name, pythons.strip()), set()).add(version)
     assert {name: found for name, found in versions.items() if len(found) > 1} == {}
 
 

@@ -22,6 +22,9 @@ from ringside import LONG, Client, Stream, until
 
 BYTE = [sys.executable, "-c", "from bytedeck.cli.entry import main; main()"]
 
+ESTABLISHED = "01"
+"""In /proc/net/tcp."""
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for children in /proc")
 
 
@@ -41,18 +44,26 @@ def served(
     parent.communicate()
 
 
+@pytest.fixture
+def leaving() -> Iterator[contextlib.ExitStack]:
+    """What closes the streams, however the test ends."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
 def children(parent: Any) -> list[int]:
     pid = parent.pid
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def connected(pid: int) -> int:
-    """How many sockets a process has open."""
-    links = Path(f"/proc/{pid}/fd").iterdir()
+def connected(pid: int, port: int) -> int:
+    """How many clients of the port a process has."""
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    clients = {f"socket:[{row[9]}]" for row in rows if (int(row[1][-4:], 16), row[3]) == (port, ESTABLISHED)}
     found = 0
-    for link in links:
+    for link in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):
-            found += os.readlink(link).startswith("socket:")
+            found += os.readlink(link) in clients
     return found
 
 
@@ -68,7 +79,9 @@ def ids(data: bytes) -> list[str]:
     return [line[4:].decode() for line in data.splitlines() if line.startswith(b"id: ")]
 
 
-def test_one_holds_all_watch_and_another_goes_on(served: tuple[Any, Client]) -> None:
+def test_one_holds_all_watch_and_another_goes_on(
+    served: tuple[Any, Client], leaving: contextlib.ExitStack
+) -> None:
     """Streams by way of both workers tell the same events under the same ids. The one that holds it is killed: those of the
     other stay and hear the rest, those that were cut come back with their last id; nobody has a gap, or an event twice."""
     parent, client = served
@@ -77,8 +90,12 @@ def test_one_holds_all_watch_and_another_goes_on(served: tuple[Any, Client]) -> 
     with Hub() as hub:
         file = Path(hub.house.store.location)
     streams: list[Stream] = []
-    before = {pid: connected(pid) for pid in pids}
-    until(lambda: streams.append(client.stream(match)) or all(connected(one) > before[one] for one in pids))
+
+    def is_shared() -> bool:
+        streams.append(leaving.enter_context(client.stream(match)))
+        return all(connected(pid, client.port) for pid in pids)
+
+    until(is_shared)
     for one in streams:
         one.until(b'"words"')
     held = holder(pids, file)
@@ -104,5 +121,3 @@ def test_one_holds_all_watch_and_another_goes_on(served: tuple[Any, Client]) -> 
         lived = [found for found in ids(before_) if not found.endswith("-0") or int(found[:-2]) < resumed]
         got = lived + ids(after)
         assert got[: resumed + 1] == [f"{seq}-{int(seq >= resumed)}" for seq in range(resumed + 1)]
-    for one in streams:
-        one.close()

@@ -42,25 +42,6 @@ from rings import PAIR, SHORT, TOPIC, Ring, kinds, of, texts, turns
 MINI, SONNET = PAIR
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Simulator]:
-    with Simulator() as sim:
-        yield sim
-
-
-@pytest.fixture
-def sim(server: Simulator) -> Simulator:
-    server.reset()
-    return server
-
-
-@pytest.fixture(params=FACES)
-def ring(request: pytest.FixtureRequest, sim: Simulator, tmp_path: Path) -> Iterator[Ring]:
-    made = Ring(request.param, sim, tmp_path)
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def hub(sim: Simulator, tmp_path: Path) -> Iterator[Hub]:
     ring = Ring("sync", sim, tmp_path)

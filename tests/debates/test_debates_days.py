@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -25,39 +24,11 @@ from bytedeck.io.matches import Lost
 from bytedeck.io.memory_matches import MemoryMatches
 from bytedeck.simulator import Simulator
 from bytedeck.types import Ask, Delta
-from faces import FACES
 from rings import SHORT, Ring, of
 
 sys.path.append(str(Path(__file__).parents[2] / "bench"))  # last, for it has an `upstream` of its own
 
 import kill_arena
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Simulator]:
-    with Simulator() as sim:
-        yield sim
-
-
-@pytest.fixture
-def sim(server: Simulator) -> Simulator:
-    server.reset()
-    return server
-
-
-@pytest.fixture(params=FACES)
-def ring(request: pytest.FixtureRequest, sim: Simulator, tmp_path: Path) -> Iterator[Ring]:
-    made = Ring(request.param, sim, tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def aring(sim: Simulator, tmp_path: Path) -> Iterator[Ring]:
-    made = Ring("async", sim, tmp_path)
-    yield made
-    made.close()
-
 
 # -- kill -9 -------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,29 +11,9 @@ from bytedeck.arena.show.story import story
 from bytedeck.arena.types import Ended, Paused, Resumed, TurnBegan, TurnEnded, TurnFailed
 from bytedeck.errors import HINDRANCES, TABLE
 from bytedeck.simulator import Simulator
-from faces import FACES
 from rings import PAIR, SHORT, Ring, kinds, of
 
 MINI, SONNET = PAIR
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Simulator]:
-    with Simulator() as sim:
-        yield sim
-
-
-@pytest.fixture
-def sim(server: Simulator) -> Simulator:
-    server.reset()
-    return server
-
-
-@pytest.fixture(params=FACES)
-def ring(request: pytest.FixtureRequest, sim: Simulator, tmp_path: Path) -> Iterator[Ring]:
-    made = Ring(request.param, sim, tmp_path)
-    yield made
-    made.close()
 
 
 def test_which_errors_keep_back() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +14,9 @@ from msgspec.structs import replace
 from bytedeck.arena.types import Ended, Paused, TurnFailed
 from bytedeck.errors import InternalError, InvalidRequest
 from bytedeck.simulator import Simulator
-from faces import FACES
 from rings import PAIR, SHORT, TOPIC, Ring, of
 
 MINI, SONNET = PAIR
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Simulator]:
-    with Simulator() as sim:
-        yield sim
-
-
-@pytest.fixture
-def sim(server: Simulator) -> Simulator:
-    server.reset()
-    return server
-
-
-@pytest.fixture(params=FACES)
-def ring(request: pytest.FixtureRequest, sim: Simulator, tmp_path: Path) -> Iterator[Ring]:
-    made = Ring(request.param, sim, tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("error", [RuntimeError("boom"), InternalError("Boom.")])
@@ -154,13 +133,6 @@ def test_who_comes_to_read_while_it_is_closed(sim: Simulator, tmp_path: Path) ->
 
 
 # -- tasks -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def aring(sim: Simulator, tmp_path: Path) -> Iterator[Ring]:
-    made = Ring("async", sim, tmp_path)
-    yield made
-    made.close()
 
 
 def test_both_who_close_wait(aring: Ring, sim: Simulator) -> None:

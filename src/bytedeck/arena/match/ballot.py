@@ -12,6 +12,7 @@ from ..types import Choice, End, Event, Fighter, Match, RoundEnded, Vote
 from .schedule import rounds
 
 LETTERS = "ABCD"
+"""What fighters are called in their order, where no name may or can be said."""
 TIES = ("tie", "draw", "both", "none", "=")
 LONGEST_NAME = 200
 

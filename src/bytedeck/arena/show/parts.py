@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from ..judges.damage import FULL as FULL
 from ..match import schedule
+from ..match.ballot import LETTERS
 from ..types import Fighter, Match, Phase, Turn, Verdict
 from .text import one_line
 
@@ -84,7 +85,7 @@ class Costs(Struct, frozen=True, kw_only=True):
 
 def labels(fighters: Sequence[Fighter], *, hidden: bool = False) -> tuple[str, ...]:
     """What to call the fighters, all different: by persona, else by the model's name; hidden: A, B and so on."""
-    letters = [chr(ord("A") + place) for place in range(len(fighters))]
+    letters = LETTERS[: len(fighters)]
     if hidden:
         return tuple(letters)
     names = [one_line(f.persona.name if f.persona else "", 40) or _short(f) for f in fighters]

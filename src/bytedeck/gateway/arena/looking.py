@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...arena.bill import Bill
-from ...arena.match.ballot import TIES
+from ...arena.match.ballot import LETTERS, TIES
 from ...arena.show import card as cards
 from ...arena.show import page as pages
 from ...arena.show import transcript as transcripts
@@ -22,7 +22,7 @@ from ..visit import App
 from . import frames, shapes, told, who
 from .asked import Asked
 from .feed import Sight
-from .seen import LETTERS, event_as, match_as
+from .seen import event_as, match_as
 from .watch import Watcher
 
 MOST_VOTES = 10_000

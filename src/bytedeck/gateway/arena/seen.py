@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec.structs import replace
 
+from ...arena.match.ballot import LETTERS
 from ...arena.types import (
     Begun,
     CommentEnded,
@@ -35,7 +36,6 @@ Form: TypeAlias = Literal["whole", "guest", "hidden"]
 words of errors. `hidden`: for everybody while a battle's models are not told; as `guest`, the fighters are A and B, and
 the judges numbers: they are of families that do not fight, so who judges tells who does not."""
 
-LETTERS = "ABCD"
 _ANOTHER = "Another model had to speak."
 _NO_SENTENCE = "It could not answer."
 _NO_COMMENT = "The commentator could not sum up."

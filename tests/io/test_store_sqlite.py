@@ -319,6 +319,7 @@ def test_a_shipped_migration_is_what_it_was():
         "0006_estimates",
         "0007_callers",
         "0008_matches",
+        "0009_listeners",
     ]
     assert APPLICATION_ID == 0x42797465
 
@@ -491,6 +492,7 @@ def test_every_statement_is_used_and_every_file_loads():
         *("open", "swept", "swept_before", "awaiting"),
         *("clock", "ahead", "clock_of", "bucket", "fill", "hold", "release", "stale_holds", "attempts_of"),
         *("account", "open_account", "forget_accounts", "account_rows", "accounts"),
+        *("hear_intents", "hear_settlements", "teach"),
         *("beat", "beats", "forget_beats", "is_lost"),
         *("callers_version", "callers", "caller", "put_caller", "change_caller", "forget_caller"),
         *("secrets", "put_secret", "replace_secret", "forget_secrets", "forget_old_secrets"),

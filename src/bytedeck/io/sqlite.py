@@ -51,20 +51,27 @@ class SqliteStore:
         return self._writer.owed
 
     def begin(self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None = None) -> None:
-        self.begin_all([Beginning(intent, done, claim)])
+        at = self._clock()
+        self._writer.write([Job(intent, at, self._minded(done, claim), claim)])
+        self._sweeper.look(at)
 
     def begin_all(self, beginnings: Sequence[Beginning]) -> None:
         at = self._clock()
-        self._writer.write([self._job(one, at) for one in beginnings])
+        jobs = [Job(one.intent, at, self._minded(one.done, one.claim), one.claim) for one in beginnings]
+        self._writer.write(jobs)
         self._sweeper.look(at)
 
-    def _job(self, one: Beginning, at: int) -> Job:
+    def _minded(self, done: Callable[[Verdict], None], claim: Claim | None) -> Callable[[Verdict], None]:
+        """What others hold is worth a sweep: they may be dead."""
+        if claim is None:
+            return done
+
         def told(verdict: Verdict) -> None:
             if isinstance(verdict, Later) and verdict.held:
                 self._sweeper.want()
-            one.done(verdict)
+            done(verdict)
 
-        return Job(one.intent, at, one.done if one.claim is None else told, one.claim)
+        return told
 
     def mark(self, attempt: str, generation_id: str) -> None:
         self._writer.put(Job(Opened(attempt, generation_id), self._clock()))

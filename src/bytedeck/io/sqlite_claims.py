@@ -1,6 +1,7 @@
 """Limits and budgets in the SQLite ledger: what a claim needs to know, and what it takes, within a transaction.
 
-Accounts are kept by the schema's own triggers (`0004_limits.sql`); here they are read, and made where they are missing.
+Accounts are kept by triggers, whoever writes; here they are read, and made where they are missing, with the triggers
+where these are the first.
 """
 
 from __future__ import annotations
@@ -98,6 +99,8 @@ class SqliteClaims:
         if found is not None:
             return found
         self._connection.execute(self._sql["forget_accounts"], {"before": at - _KEPT})
+        for listener in ("hear_intents", "hear_settlements"):
+            self._connection.execute(self._sql[listener])
         spent, held = self.summed(account)
         params = {**_key(account), "period": account.period, "spent": spent, "held": held}
         self._connection.execute(self._sql["open_account"], params)

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..claims import GRANTED, Claim, Granted
+from ..call.health import LESSONS
+from ..claims import Claim, Granted
 from ..errors import LedgerError
 from ..ledger.entry import LOST, Mark, Opened, Reconciliation, as_told_later, used_tokens
 from ..types import Intent, Settlement
@@ -185,17 +186,24 @@ class SqliteFile:
 
     def _insert_all(self, connection: sqlite3.Connection, jobs: list[Job]) -> Verdicts:
         verdicts: Verdicts = {}
-        # A settlement tells the generation's id, too: beside it in one commit `opened` would tell nothing.
-        told: dict[str, str] = {}
+        begun: list[str] = []
+        # A settlement tells the generation's id, too: beside it in one commit `opened` would tell nothing. The first one
+        # of an attempt counts.
+        told = {row.attempt: row.generation_id for job in jobs[::-1] if type(row := job.row) is Settlement}
         for job in jobs:
-            if type(job.row) is Settlement:
-                told.setdefault(job.row.attempt, job.row.generation_id)  # the first one counts
-        for job in jobs:
-            if job.claim is not None:
-                verdicts[id(job)] = self._admit(connection, job, job.claim)
-            elif type(job.row) is Settlement:
-                self._settle(connection, job, job.row)
-            elif type(job.row) is not Opened or not told.get(job.row.attempt):
+            row = job.row
+            kind = type(row)
+            if kind is Intent:
+                if job.claim is None:
+                    self._insert(connection, job)
+                else:
+                    verdicts[id(job)] = verdict = self._admit(connection, job, job.claim)
+                    if not isinstance(verdict, Granted):
+                        continue
+                begun.append(row.attempt)  # type: ignore[union-attr]  # mypy does not follow `kind`
+            elif kind is Settlement:
+                self._settle(connection, job, row)  # type: ignore[arg-type]
+            elif kind is not Opened or not told.get(row.attempt):  # type: ignore[union-attr]
                 self._insert(connection, job)
         if connection.in_transaction:  # else each statement is one
             if self._is_silent(jobs):
@@ -203,18 +211,10 @@ class SqliteFile:
                 self._told = jobs[-1].at
             connection.execute("commit")
         self._commits += 1
-        self._note(jobs, verdicts)
+        self._running.update(begun)
+        self._running.difference_update(told)
+        self._holding.difference_update(told)
         return verdicts
-
-    def _note(self, jobs: list[Job], verdicts: Verdicts) -> None:
-        """Who runs, now that it is written."""
-        for job in jobs:
-            row = job.row
-            if type(row) is Intent and isinstance(verdicts.get(id(job), GRANTED), Granted):
-                self._running.add(row.attempt)
-            elif type(row) is Settlement:
-                self._running.discard(row.attempt)
-                self._holding.discard(row.attempt)
 
     def _admit(self, connection: sqlite3.Connection, job: Job, claim: Claim) -> Verdict:
         """An intent, where its claim is granted."""
@@ -231,6 +231,8 @@ class SqliteFile:
         """A settlement, and what its attempt gives back, if it is the first one."""
         written = self._insert(connection, job)
         if written.rowcount > 0 and written.lastrowid is not None:  # the number of its intent
+            if row.outcome in LESSONS:
+                connection.execute(self._statements["teach"], (written.lastrowid, row.outcome, job.at))
             if row.attempt in self._running and row.attempt not in self._holding:
                 return  # it is our own, and took nothing
             self._claimed(connection).release(written.lastrowid, used_tokens(row), job.at)

@@ -153,9 +153,12 @@ class Writer:
         queue, sink = self._queue, self._sink
         if sink is None or self._backlog or len(queue) > _ALONG:
             return None
-        before = [queue[at] for at in range(len(queue))]
-        if any(other.row is None or other.done is not None for other in before):
-            return None
+        before = []
+        for at in range(len(queue)):  # while others may append to it
+            other = queue[at]
+            if other.row is None or other.done is not None:
+                return None
+            before.append(other)
         verdicts = sink.write_at_once([*before, *jobs])
         if verdicts is not None:
             for _ in before:
@@ -326,8 +329,10 @@ class Writer:
             if isinstance(job.row, Intent):
                 self._unbegun.append(job.row.attempt)
         if job.done is not None:
-            with suppress(Exception):  # this waiter is gone (a closed loop, say); the others are not
+            try:
                 job.done(verdict)
+            except Exception:  # noqa: BLE001, S110, SIM105 - this waiter is gone (a closed loop, say); the others are not
+                pass
 
     def _lose(self, job: Job, error: Exception) -> None:
         row = job.row

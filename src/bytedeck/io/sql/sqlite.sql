@@ -21,6 +21,11 @@ select id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?1
 from intent where attempt = ?1
 on conflict do nothing
 
+-- name: teach
+insert into learnt (model, outcome, at)
+select model, ?2, ?3 from intent where id = ?1
+on conflict (model, outcome) do update set at = excluded.at
+
 -- name: reconcile
 insert into reconciliation (
   intent, quality, cost_units, cost_text, upstream_units, is_byok, prompt_tokens, completion_tokens,
@@ -64,6 +69,23 @@ select spent, held from account where scope = :scope and whose = :whose and sinc
 insert into account (scope, whose, period, since, until, spent, held)
 values (:scope, :whose, :period, :since, :until, :spent, :held)
 on conflict do nothing
+
+-- name: hear_intents
+create trigger if not exists intent_holds after insert on intent when new.worst_units > 0
+begin
+  insert into movement values (new.key, new.task, new.at, 0, new.worst_units);
+end
+
+-- name: hear_settlements
+create trigger if not exists settlement_spends after insert on settlement
+begin
+  insert into movement
+  select
+    key, task, at,
+    coalesce(new.cost_units + iif(new.is_byok, coalesce(new.upstream_units, 0), 0), worst_units, 0),
+    -coalesce(worst_units, 0)
+  from intent where id = new.intent;
+end
 
 -- name: forget_accounts
 delete from account where until < :before

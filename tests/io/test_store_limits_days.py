@@ -185,6 +185,8 @@ def old_file(path: Path, upto: str) -> None:
     connection = connect(str(path), 5.0)
     older = {name: text for name, text in sql.migrations("sqlite").items() if name < upto}
     prepare(connection, str(path), older, 5.0)
+    if upto > "0005":  # a budget has asked for it before: triggers of the schema have kept it since
+        connection.execute("insert into account values ('all', '', 'day', ?, ?, 0, 0)", day_of(START))
     for number in range(1, 6):
         _write(connection, intent(number, worst_units=100, key="work" if number == 5 else "home"))
     _write(connection, intent(6, worst_units=None))
@@ -197,6 +199,10 @@ def old_file(path: Path, upto: str) -> None:
     connection.close()
 
 
+def day_of(at: int) -> tuple[int, int]:
+    return at // DAY * DAY, (at // DAY + 1) * DAY
+
+
 def _write(connection: sqlite3.Connection, row: object) -> None:
     name, encode = INSERTS[type(row)]  # type: ignore[index]
     statement, params = sql.statements("sqlite")[name], encode(row, START, "1-1-x")
@@ -205,7 +211,7 @@ def _write(connection: sqlite3.Connection, row: object) -> None:
     connection.execute(statement, params)
 
 
-@pytest.mark.parametrize("upto", ["0002", "0003", "0004"])
+@pytest.mark.parametrize("upto", ["0002", "0003", "0004", "0009"])
 def test_an_older_ledger(opened, path: Path, times: Times, upto: str):
     """It opens, its first budget counts the rows that are there, and from then on what becomes of them."""
     old_file(path, upto)
@@ -249,6 +255,20 @@ def test_tampering_is_found(path: Path, times: Times, statement: str, says: list
         told = [one for one in problems if f"The account {whose} " in one]
         assert [one.partition(whose)[2].strip() for one in told] == says
     store.close()
+
+
+def test_who_has_no_budget_pays_for_no_account(store: SqliteStore, path: Path):
+    """A trigger costs each row: they come with the first account, and count from there on."""
+    triggers = (
+        "select name from sqlite_master where type = 'trigger' and tbl_name in ('intent', 'settlement')"
+    )
+    ask(store, 1, worst=5)
+    end(store, 1, 3)
+    assert raw(path, triggers) == []
+    ask(store, 2, DAILY, worst=7)
+    assert {name for (name,) in raw(path, triggers)} == {"intent_holds", "settlement_spends"}
+    end(store, 2, 2)
+    assert account(store, DAILY) == (5, 0)
 
 
 def test_accounts_do_not_pile_up(store: SqliteStore, path: Path, times: Times):

@@ -11,6 +11,7 @@ import pytest
 from books import DAY, HOUR, SECOND, START, USD, Times, account, ask, end, find, room
 from bytedeck.claims import GRANTED, Bucket, Budget, Denied, Granted, Later, Limit
 from bytedeck.errors import LedgerError
+from bytedeck.guard import budget
 from bytedeck.io import sql
 from bytedeck.io.sqlite import SqliteStore
 from bytedeck.io.sqlite_file import connect, make_file, prepare
@@ -186,7 +187,10 @@ def old_file(path: Path, upto: str) -> None:
     older = {name: text for name, text in sql.migrations("sqlite").items() if name < upto}
     prepare(connection, str(path), older, 5.0)
     if upto > "0005":  # a budget has asked for it before: triggers of the schema have kept it since
-        connection.execute("insert into account values ('all', '', 'day', ?, ?, 0, 0)", day_of(START))
+        for one in (DAILY, TOTAL):
+            made = budget.account(one, START)
+            whose = (made.scope, made.of, made.period, made.since, made.until)
+            connection.execute("insert into account values (?, ?, ?, ?, ?, 0, 0)", whose)
     for number in range(1, 6):
         _write(connection, intent(number, worst_units=100, key="work" if number == 5 else "home"))
     _write(connection, intent(6, worst_units=None))
@@ -197,10 +201,6 @@ def old_file(path: Path, upto: str) -> None:
     _write(connection, settlement(5, cost_units=1, usage=Usage(upstream_units=9, is_byok=True), cost_text=""))
     _write(connection, Reconciliation(attempt=f"{REQUEST}-3", cost_units=40))
     connection.close()
-
-
-def day_of(at: int) -> tuple[int, int]:
-    return at // DAY * DAY, (at // DAY + 1) * DAY
 
 
 def _write(connection: sqlite3.Connection, row: object) -> None:

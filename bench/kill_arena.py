@@ -26,7 +26,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from bytedeck import AsyncHub, Hub
-from bytedeck.arena.types import Ended, Event, JudgeBegan, JudgeEnded, TurnBegan, TurnEnded, Words
+from bytedeck.arena.events import Ended, Event, JudgeBegan, JudgeEnded, TurnBegan, TurnEnded, Words
 from bytedeck.money import to_units
 from bytedeck.simulator import SimulatorProcess
 

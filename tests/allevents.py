@@ -6,34 +6,25 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from bytedeck.arena.types import (
+from bytedeck.arena.events import (
     Begun,
     CommentBegan,
     CommentEnded,
     Decided,
     Ended,
     Event,
-    Fighter,
     JudgeBegan,
     JudgeEnded,
     JudgeFailed,
-    Look,
-    Match,
-    Opinion,
     Paused,
-    Persona,
-    Result,
     Resumed,
     RoundEnded,
-    Ruling,
-    Scores,
-    Turn,
     TurnBegan,
     TurnEnded,
     TurnFailed,
-    Verdict,
     Words,
 )
+from bytedeck.arena.types import Fighter, Look, Match, Opinion, Persona, Result, Ruling, Scores, Turn, Verdict
 from bytedeck.io.matches import Matches
 
 NOW = 1_000_000_000

@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
+from bytedeck.arena.events import Begun, Event
 from bytedeck.arena.judges import judging
 from bytedeck.arena.match import outcome, script
 from bytedeck.arena.match.referee import Assess, Referee, Speak, Step
-from bytedeck.arena.types import Begun, Event, Fighter, Match, Rules
+from bytedeck.arena.types import Fighter, Match, Rules
 from bytedeck.errors import ByteError, ServerError
 from bytedeck.types import Attempt, Reply
 

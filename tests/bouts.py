@@ -7,22 +7,8 @@ from itertools import count
 
 from msgspec.structs import replace
 
-from bytedeck.arena.types import (
-    Begun,
-    Decided,
-    End,
-    Ended,
-    Event,
-    Fighter,
-    Kind,
-    Match,
-    RoundEnded,
-    Rules,
-    Ruling,
-    Turn,
-    TurnEnded,
-    TurnFailed,
-)
+from bytedeck.arena.events import Begun, Decided, Ended, Event, RoundEnded, TurnEnded, TurnFailed
+from bytedeck.arena.types import End, Fighter, Kind, Match, Rules, Ruling, Turn
 
 A, B = "alpha/one", "beta/two"
 _SIGNS = "abcdefghijklmnopqrstuvwxyz234567"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bytedeck import AsyncHub, Hub
-from bytedeck.arena.types import Event, TurnEnded, Words
+from bytedeck.arena.events import Event, TurnEnded, Words
 from bytedeck.simulator import Simulator
 
 PAIR = ("openai/gpt-4o-mini", "anthropic/claude-sonnet-4.5")

@@ -8,34 +8,36 @@ from typing import Any
 
 import msgspec
 
-from bytedeck.arena.types import (
-    COMMENT,
+from bytedeck.arena.events import (
     Begun,
     CommentBegan,
     CommentEnded,
     Decided,
     Ended,
     Event,
-    Fighter,
     JudgeBegan,
     JudgeEnded,
     JudgeFailed,
-    Look,
-    Match,
     Paused,
-    Persona,
     Resumed,
     RoundEnded,
+    TurnBegan,
+    TurnEnded,
+    TurnFailed,
+    Words,
+)
+from bytedeck.arena.types import (
+    COMMENT,
+    Fighter,
+    Look,
+    Match,
+    Persona,
     Rules,
     Ruling,
     Scores,
     Turn,
-    TurnBegan,
-    TurnEnded,
-    TurnFailed,
     Verdict,
     Vote,
-    Words,
 )
 
 START = 1_790_000_000_000_000

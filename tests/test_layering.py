@@ -48,6 +48,7 @@ MAY: dict[str, set[str]] = {
         "guard.budget",
         "guard.access",
         "arena.types",
+        "arena.events",
     },
     "standing": NOUNS | {"guard", "io.store"},
     "arguments": NOUNS,

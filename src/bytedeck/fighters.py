@@ -6,9 +6,10 @@ import random
 from typing import TYPE_CHECKING, overload
 
 from .arena import types
+from .arena.events import TurnBegan, TurnEnded
 from .arena.match import script
 from .arena.match.referee import Referee, Speak
-from .arena.types import Match, Persona, Rules, Turn, TurnBegan, TurnEnded
+from .arena.types import Match, Persona, Rules, Turn
 from .debates.making import MOST_TOKENS, fighter, infos, topic_of, whole
 
 if TYPE_CHECKING:

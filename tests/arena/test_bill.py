@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bytedeck.arena.bill import Bill, Charge, bill, requests
-from bytedeck.arena.types import COMMENT, CommentBegan, Event, JudgeBegan, Look, Turn, TurnBegan, Words
+from bytedeck.arena.events import CommentBegan, Event, JudgeBegan, TurnBegan, Words
+from bytedeck.arena.types import COMMENT, Look, Turn
 
 TURN, LOOK = Turn(0, 1, 0), Look(2, 0, True)
 EVENTS: tuple[Event, ...] = (

@@ -15,8 +15,9 @@ import pytest
 
 from bouts import bout, fighter
 from bytedeck import Hub
+from bytedeck.arena.events import Begun, Event
 from bytedeck.arena.show import record
-from bytedeck.arena.types import Begun, Event, Fighter, Match
+from bytedeck.arena.types import Fighter, Match
 from bytedeck.cli import naming, tell
 from bytedeck.simulator import Simulator
 from shows import eventful, whole

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bytedeck.arena.types import Begun, Ended, Event, TurnEnded, Words
+from bytedeck.arena.events import Begun, Ended, Event, TurnEnded, Words
 from bytedeck.simulator import Simulator
 from canary import assert_no_canary
 

@@ -15,18 +15,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from bytedeck.arena.types import (
-    Ended,
-    Event,
-    Fighter,
-    Match,
-    Persona,
-    RoundEnded,
-    Turn,
-    TurnBegan,
-    TurnEnded,
-    Words,
-)
+from bytedeck.arena.events import Ended, Event, RoundEnded, TurnBegan, TurnEnded, Words
+from bytedeck.arena.types import Fighter, Match, Persona, Turn
 from bytedeck.cli.bouts import scorecard, views
 from bytedeck.cli.bouts.ring import Ring
 from bytedeck.cli.bouts.scenes import Round, across, tail

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bytedeck import AsyncDebate, AsyncStream, ByteError, Debate, Fighter, Hub, Persona, UnknownModel
-from bytedeck.arena.types import (
+from bytedeck.arena.events import (
     Begun,
     Decided,
     Ended,

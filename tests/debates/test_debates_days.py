@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from bytedeck.arena.events import Begun, Ended, Event, RoundEnded, TurnEnded, TurnFailed, Words
 from bytedeck.arena.match.referee import Comment
-from bytedeck.arena.types import Begun, Ended, Event, Fighter, Match, RoundEnded, TurnEnded, TurnFailed, Words
+from bytedeck.arena.types import Fighter, Match
 from bytedeck.debates.scribe import Scribe
 from bytedeck.debates.stage import Job, said
 from bytedeck.errors import LedgerError

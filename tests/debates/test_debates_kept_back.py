@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bytedeck.arena.events import Ended, Paused, Resumed, TurnBegan, TurnEnded, TurnFailed
 from bytedeck.arena.show.story import story
-from bytedeck.arena.types import Ended, Paused, Resumed, TurnBegan, TurnEnded, TurnFailed
 from bytedeck.errors import HINDRANCES, TABLE
 from bytedeck.simulator import Simulator
 from rings import PAIR, SHORT, Ring, kinds, of

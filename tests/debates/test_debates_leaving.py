@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from bytedeck.arena.types import Ended, Paused, TurnFailed
+from bytedeck.arena.events import Ended, Paused, TurnFailed
 from bytedeck.errors import InternalError, InvalidRequest
 from bytedeck.simulator import Simulator
 from rings import PAIR, SHORT, TOPIC, Ring, of

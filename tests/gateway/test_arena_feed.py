@@ -13,19 +13,8 @@ import msgspec
 import pytest
 
 from allevents import ALL, match, told
-from bytedeck.arena.types import (
-    Begun,
-    Ended,
-    Event,
-    Fighter,
-    JudgeFailed,
-    Match,
-    Resumed,
-    TurnEnded,
-    TurnFailed,
-    Vote,
-    Words,
-)
+from bytedeck.arena.events import Begun, Ended, Event, JudgeFailed, Resumed, TurnEnded, TurnFailed, Words
+from bytedeck.arena.types import Fighter, Match, Vote
 from bytedeck.gateway import places
 from bytedeck.gateway.arena import feed as feeds
 from bytedeck.gateway.arena import frames, watch

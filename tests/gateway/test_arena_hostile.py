@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from allevents import match as some_match
-from bytedeck.arena.types import Begun, Resumed, Words
+from bytedeck.arena.events import Begun, Resumed, Words
 from bytedeck.callers import Caller
 from bytedeck.debates.adebate import AsyncDebate
 from bytedeck.gateway.arena import who

@@ -11,20 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from allevents import ALL, FIRST, NOW, SECOND, THIRD, begin, match, opinion, result, told
-from bytedeck.arena.types import (
-    Begun,
-    Change,
-    Ended,
-    Event,
-    Match,
-    Opinion,
-    Paused,
-    Result,
-    Resumed,
-    Rules,
-    Vote,
-    Words,
-)
+from bytedeck.arena.events import Begun, Ended, Event, Paused, Resumed, Words
+from bytedeck.arena.types import Change, Match, Opinion, Result, Rules, Vote
 from bytedeck.errors import ConfigError, InvalidRequest, LedgerError
 from bytedeck.io.matches import Lost, Matches, Standing
 from bytedeck.io.memory_matches import MemoryMatches

@@ -19,7 +19,8 @@ import pytest
 
 from allevents import ALL, FIRST, NOW, SECOND, begin, result, told
 from bytedeck import Hub
-from bytedeck.arena.types import Change, Vote, Words
+from bytedeck.arena.events import Words
+from bytedeck.arena.types import Change, Vote
 from bytedeck.claims import GRANTED
 from bytedeck.errors import InvalidRequest, LedgerError
 from bytedeck.io import sql

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from bytedeck import Hub
 from bytedeck.arena.bill import Bill
+from bytedeck.arena.events import Decided, Ended, Event, Paused, TurnEnded, TurnFailed
 from bytedeck.arena.ratings.pairing import Pair
-from bytedeck.arena.types import Decided, Ended, Event, Paused, Turn, TurnEnded, TurnFailed
+from bytedeck.arena.types import Turn
 from bytedeck.errors import InvalidRequest, LedgerError, UnknownModel
 from bytedeck.league.tournament import Field, Progress, prompts, terms
 from bytedeck.league.tournament.reading import parted

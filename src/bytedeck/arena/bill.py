@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from .types import COMMENT, CommentBegan, Event, JudgeBegan, TurnBegan
+from .events import CommentBegan, Event, JudgeBegan, TurnBegan
+from .types import COMMENT
 
 
 class Charge(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
 
 from ..arena.bill import Bill
-from ..arena.types import Event
+from ..arena.events import Event
 from ..types import Ask, Reply
 from .course import PATIENCE, Course
 from .making import Asked

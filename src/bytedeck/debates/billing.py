@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ..arena import bill as bills
 from ..arena.bill import Bill, Charge
-from ..arena.types import Event
+from ..arena.events import Event
 from ..house import House
 from ..ledger.entry import Row
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
-from ..arena.types import Event, Match
+from ..arena.events import Event
+from ..arena.types import Match
 from ..callers import Caller
 from ..errors import ByteError, InternalError, InvalidRequest
 from ..types import Reply

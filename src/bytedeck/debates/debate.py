@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from ..arena.bill import Bill
-from ..arena.types import Event
+from ..arena.events import Event
 from ..io.drive import Drive
 from ..types import Ask, Reply
 from .course import PATIENCE, Course
@@ -79,7 +79,7 @@ class Call:
 
 
 class Debate(Course[Call]):
-    """A match while it is held: iterate over its events (`bytedeck.arena.types`). Closes itself at its end; else close it.
+    """A match while it is held: iterate over its events (`bytedeck.arena.events`). Closes itself at its end; else close it.
 
     Nothing is kept or asked before the first step. Who leaves may take it up again later: `hub.resume(debate.id)`.
     """

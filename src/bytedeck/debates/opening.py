@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from ..arena.bill import Bill
-from ..arena.types import Begun, Event, Match
+from ..arena.events import Begun, Event
+from ..arena.types import Match
 from ..callers import Caller
 from ..errors import LedgerError
 from ..house import House

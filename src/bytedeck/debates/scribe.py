@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..arena.types import Event
+from ..arena.events import Event
 from ..io.matches import Matches
 
 DELAY = 0.05

@@ -9,9 +9,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..arena.bill import Charge
+from ..arena.events import Begun, Event, Paused, Resumed, RoundEnded, Words
 from ..arena.match import outcome, script
 from ..arena.match.referee import Assess, Comment, Referee, Speak, Step
-from ..arena.types import Begun, Event, Match, Paused, Resumed, RoundEnded, Words
+from ..arena.types import Match
 from ..callers import Caller
 from ..errors import HINDRANCES, ByteError, CallerError, InternalError
 from ..events import Seam

@@ -15,21 +15,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..arena.types import (
-    Begun,
-    Change,
-    Decided,
-    End,
-    Ended,
-    Event,
-    Match,
-    Opinion,
-    Paused,
-    Result,
-    Resumed,
-    Source,
-    Vote,
-)
+from ..arena.events import Begun, Decided, Ended, Event, Paused, Resumed
+from ..arena.types import Change, End, Match, Opinion, Result, Source, Vote
 from ..config import nearest
 from ..errors import InvalidRequest, LedgerError
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from ..arena.types import Begun, Change, Event, Match, Opinion, Result, Source, Vote
+from ..arena.events import Begun, Event
+from ..arena.types import Change, Match, Opinion, Result, Source, Vote
 from . import matches
 from .clock import wall
 from .matches import Kept, Standing

@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..arena.types import Begun, Change, Event, Match, Opinion, Result, Source, Vote
+from ..arena.events import Begun, Event
+from ..arena.types import Change, Match, Opinion, Result, Source, Vote
 from ..errors import ByteError, LedgerError
 from . import matches, sql
 from .clock import wall

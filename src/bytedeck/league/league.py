@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..arena.events import Event
 from ..arena.judges.agreement import Audit, audit
 from ..arena.match import ballot
 from ..arena.ratings import promotion, results
@@ -22,7 +23,7 @@ from ..arena.ratings.pairing import Pair
 from ..arena.ratings.promotion import Proposal
 from ..arena.ratings.results import Tally
 from ..arena.ratings.standings import Board
-from ..arena.types import Change, Event, Result, Vote
+from ..arena.types import Change, Result, Vote
 from ..errors import ByteError, InvalidRequest
 from ..house import House
 from ..io.clock import wall

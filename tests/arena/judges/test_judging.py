@@ -13,8 +13,9 @@ import pytest
 from msgspec.structs import replace
 
 from arena_scripts import events, favouring, match, verdict_text
+from bytedeck.arena.events import Decided
 from bytedeck.arena.judges import damage, judging, panel, ruling
-from bytedeck.arena.types import Decided, Fighter, Look, Ruling, Scores, Verdict
+from bytedeck.arena.types import Fighter, Look, Ruling, Scores, Verdict
 
 TWO = match()
 PLAIN, SWAPPED = Look(0, 0, False), Look(0, 0, True)

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bytedeck.arena.events import Event, RoundEnded
 from bytedeck.arena.match.ballot import check, meant
-from bytedeck.arena.types import (
-    Choice,
-    Event,
-    Fighter,
-    Match,
-    Persona,
-    RoundEnded,
-    Rules,
-    Vote,
-)
+from bytedeck.arena.types import Choice, Fighter, Match, Persona, Rules, Vote
 from bytedeck.errors import InvalidRequest
 
 FIGHTERS = (

@@ -8,11 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from arena_scripts import Answer, Player, events, match, verdict_text
+from bytedeck.arena.events import Decided, Event
 from bytedeck.arena.judges import judging
 from bytedeck.arena.match import quote, script
 from bytedeck.arena.match.referee import Assess, Referee, Speak, Step
 from bytedeck.arena.match.script import Call
-from bytedeck.arena.types import Decided, Event, Fighter, Match, Persona
+from bytedeck.arena.types import Fighter, Match, Persona
 from hostile_texts import TEXTS
 
 CASES = [pytest.param(text, id=name) for name, text in TEXTS.items()]

@@ -8,21 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from arena_scripts import COST, JUDGES, events, favouring, match, verdict_text
+from bytedeck.arena.events import CommentEnded, Ended, Event, JudgeEnded, JudgeFailed, TurnEnded, TurnFailed
 from bytedeck.arena.match import outcome, ratable
 from bytedeck.arena.match.referee import Assess, Comment, Referee, Speak
-from bytedeck.arena.types import (
-    CommentEnded,
-    Ended,
-    Event,
-    Fighter,
-    JudgeEnded,
-    JudgeFailed,
-    Look,
-    Match,
-    Turn,
-    TurnEnded,
-    TurnFailed,
-)
+from bytedeck.arena.types import Fighter, Look, Match, Turn
 from bytedeck.errors import InvalidRequest, StreamBroken
 from bytedeck.events import Seam
 from bytedeck.types import Attempt, Reply

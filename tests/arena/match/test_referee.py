@@ -8,27 +8,25 @@ from itertools import pairwise, product
 import pytest
 
 from arena_scripts import COST, JUDGES, Answer, Player, broken, events, favouring, match, outcome_of
-from bytedeck.arena.match import outcome, schedule
-from bytedeck.arena.match.referee import Comment, Referee, Speak, Step
-from bytedeck.arena.match.script import Call
-from bytedeck.arena.types import (
+from bytedeck.arena.events import (
     CommentEnded,
     Decided,
     Ended,
     Event,
     JudgeBegan,
     JudgeFailed,
-    Look,
-    Match,
     Paused,
     Resumed,
     RoundEnded,
-    Turn,
     TurnBegan,
     TurnEnded,
     TurnFailed,
     Words,
 )
+from bytedeck.arena.match import outcome, schedule
+from bytedeck.arena.match.referee import Comment, Referee, Speak, Step
+from bytedeck.arena.match.script import Call
+from bytedeck.arena.types import Look, Match, Turn
 from bytedeck.errors import InternalError
 
 

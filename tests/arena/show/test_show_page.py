@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 import shows
+from bytedeck.arena.events import Event
 from bytedeck.arena.show.card import card_page
 from bytedeck.arena.show.page import page
-from bytedeck.arena.types import Event, Match
+from bytedeck.arena.types import Match
 
 
 class Elements(HTMLParser):

@@ -7,8 +7,8 @@ import math
 import pytest
 
 import shows
+from bytedeck.arena.events import Resumed, Words
 from bytedeck.arena.show.replay import PAUSE, left_out, replay
-from bytedeck.arena.types import Resumed, Words
 from bytedeck.errors import InvalidRequest
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import shows
 from bytedeck.arena.bill import Bill
+from bytedeck.arena.events import CommentBegan, Decided, Ended, Event, Paused, Resumed, TurnBegan, Words
 from bytedeck.arena.ratings.results import tallies
 from bytedeck.arena.show import words
 from bytedeck.arena.show.colours import PALETTE, colours
@@ -17,23 +18,7 @@ from bytedeck.arena.show.parts import Sum
 from bytedeck.arena.show.story import Story, flipped, story
 from bytedeck.arena.show.text import about, cleaned, one_line, span, when
 from bytedeck.arena.show.transcript import markdown
-from bytedeck.arena.types import (
-    CommentBegan,
-    Decided,
-    End,
-    Ended,
-    Event,
-    Fighter,
-    Match,
-    Paused,
-    Persona,
-    Resumed,
-    Ruling,
-    Turn,
-    TurnBegan,
-    Vote,
-    Words,
-)
+from bytedeck.arena.types import End, Fighter, Match, Persona, Ruling, Turn, Vote
 
 
 def test_the_eventful_match_has_every_kind_of_event() -> None:

@@ -13,9 +13,9 @@ from markdown_it.token import Token
 
 import shows
 from bytedeck.arena.bill import Bill
+from bytedeck.arena.events import TurnBegan
 from bytedeck.arena.show.record import FORMAT, Record, as_json, read
 from bytedeck.arena.show.transcript import inline, markdown, quoted
-from bytedeck.arena.types import TurnBegan
 from bytedeck.errors import InvalidRequest
 
 READER = MarkdownIt("commonmark", {"html": True}).enable("table")

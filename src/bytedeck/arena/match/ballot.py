@@ -7,8 +7,9 @@ from typing import Literal
 
 from ...config import fold
 from ...errors import InvalidRequest
+from ..events import Event, RoundEnded
 from ..ratings.results import HELD
-from ..types import Choice, End, Event, Fighter, Match, RoundEnded, Vote
+from ..types import Choice, End, Fighter, Match, Vote
 from .schedule import rounds
 
 LETTERS = "ABCD"

@@ -9,13 +9,11 @@ from collections.abc import Sequence
 
 from ...errors import TABLE, ByteError
 from ...types import Attempt, Reply
-from ..judges import judging
-from ..types import (
+from ..events import (
     CommentBegan,
     CommentEnded,
     Ended,
     Event,
-    Fighter,
     JudgeBegan,
     JudgeEnded,
     JudgeFailed,
@@ -23,6 +21,8 @@ from ..types import (
     TurnEnded,
     TurnFailed,
 )
+from ..judges import judging
+from ..types import Fighter
 from . import ratable
 from .referee import Assess, Referee, Speak, Step
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from ..types import End, Fighter, Match, Turn, TurnEnded, TurnFailed
+from ..events import TurnEnded, TurnFailed
+from ..types import End, Fighter, Match, Turn
 
 MIRROR = "A model meets itself here, and that rates nobody."
 

@@ -14,9 +14,7 @@ from typing import ClassVar, TypeAlias
 from msgspec import Struct
 
 from ...errors import InternalError
-from ..judges import damage, ruling
-from ..types import (
-    COMMENT,
+from ..events import (
     Begun,
     CommentBegan,
     CommentEnded,
@@ -26,18 +24,16 @@ from ..types import (
     JudgeBegan,
     JudgeEnded,
     JudgeFailed,
-    Look,
-    Match,
     Paused,
-    Phase,
     Resumed,
     RoundEnded,
-    Turn,
     TurnBegan,
     TurnEnded,
     TurnFailed,
     Words,
 )
+from ..judges import damage, ruling
+from ..types import COMMENT, Look, Match, Phase, Turn
 from . import ratable, schedule
 
 MOST_FAILURES = 2

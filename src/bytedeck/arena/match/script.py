@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from ...call.family import family
 from ...types import Message, Model
+from ..events import TurnEnded
 from ..judges import judging
-from ..types import COMMENT, Fighter, Match, Phase, Turn, TurnEnded
+from ..types import COMMENT, Fighter, Match, Phase, Turn
 from . import quote, ratable, schedule
 from .referee import Assess, Referee, Speak, Step
 

@@ -12,21 +12,9 @@ from itertools import combinations
 
 from msgspec import Struct
 
+from ..events import Decided, Ended, Event, TurnEnded, TurnFailed
 from ..match.ratable import rated_as
-from ..types import (
-    Choice,
-    Decided,
-    Ended,
-    Event,
-    Match,
-    Opinion,
-    Result,
-    Source,
-    Turn,
-    TurnEnded,
-    TurnFailed,
-    Vote,
-)
+from ..types import Choice, Match, Opinion, Result, Source, Turn, Vote
 from .style import difference, measured
 
 SOURCES: tuple[Source, ...] = ("judges", "owner", "spectators")

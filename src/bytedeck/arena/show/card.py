@@ -8,8 +8,9 @@ from typing import Literal
 from msgspec import Struct
 
 from ..bill import Bill
+from ..events import Event
 from ..ratings.results import tallies
-from ..types import Event, Match, Vote
+from ..types import Match, Vote
 from . import words
 from .colours import ink
 from .markup import Markup, el, source, text

@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterable, Sequence
 
 from ..bill import Bill
-from ..types import Event, Match, Vote
+from ..events import Event
+from ..types import Match, Vote
 from . import sections, words
 from .colours import ink
 from .markup import Markup, el, foreign, source, together

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..types import (
-    COMMENT,
+from ..events import (
     CommentBegan,
     CommentEnded,
     Decided,
@@ -22,6 +21,7 @@ from ..types import (
     TurnFailed,
     Words,
 )
+from ..types import COMMENT
 from .replay import replay
 
 Row = list[Any]

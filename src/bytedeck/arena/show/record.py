@@ -18,7 +18,8 @@ from msgspec import Struct
 from ...errors import InvalidRequest
 from ...money import to_text, to_units
 from ..bill import Bill
-from ..types import Event, Match, Vote
+from ..events import Event
+from ..types import Match, Vote
 
 FORMAT = "bytedeck.match/1"
 # A half of a surrogate pair cannot be written as UTF-8, but JSON can name it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ...errors import InvalidRequest
-from ..types import Event, Resumed
+from ..events import Event, Resumed
 
 PAUSE = 2.0
 """Seconds that a replay waits at most where the match itself stood still: at a budget, or between two processes."""

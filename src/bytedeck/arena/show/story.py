@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..bill import Bill
-from ..match import schedule
-from ..types import (
-    COMMENT,
+from ..events import (
     Begun,
     CommentBegan,
     CommentEnded,
@@ -18,18 +16,16 @@ from ..types import (
     JudgeBegan,
     JudgeEnded,
     JudgeFailed,
-    Match,
     Paused,
-    Phase,
     Resumed,
     RoundEnded,
-    Ruling,
-    Turn,
     TurnBegan,
     TurnEnded,
     TurnFailed,
     Words,
 )
+from ..match import schedule
+from ..types import COMMENT, Match, Phase, Ruling, Turn
 from .parts import FULL, Bench, Comment, Costs, Note, Said, State, Sum, heading, labels, waiting
 from .text import money, one_line, plural, span
 

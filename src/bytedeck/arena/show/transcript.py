@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..bill import Bill
+from ..events import Event
 from ..ratings.results import tallies
-from ..types import Event, Match, Vote
+from ..types import Match, Vote
 from . import words
 from .parts import Bench, Said, heading
 from .story import Story, story

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ...arena.events import Event, Paused, RoundEnded, TurnFailed
 from ...arena.show.story import Story
 from ...arena.show.text import money
-from ...arena.types import Event, Paused, RoundEnded, TurnFailed
 from ...errors import TABLE, ByteError, CallerError
 from ...money import UNITS_PER_USD, to_text
 from .. import keyboard, tell

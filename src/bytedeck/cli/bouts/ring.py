@@ -16,8 +16,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from ...arena.show.story import Story
-from ...arena.types import (
+from ...arena.events import (
     CommentBegan,
     CommentEnded,
     Decided,
@@ -25,12 +24,13 @@ from ...arena.types import (
     Event,
     JudgeBegan,
     JudgeFailed,
-    Match,
     Paused,
     Resumed,
     RoundEnded,
     TurnBegan,
 )
+from ...arena.show.story import Story
+from ...arena.types import Match
 from .. import keyboard
 from . import scorecard
 from .scenes import Judging, Round, Scene, Summing, rule, text

@@ -11,22 +11,21 @@ from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from ...arena.show.story import Story
-from ...arena.show.text import one_line
-from ...arena.types import (
+from ...arena.events import (
     CommentEnded,
     Decided,
     Ended,
     Event,
     JudgeFailed,
-    Match,
     Paused,
     Resumed,
-    Turn,
     TurnBegan,
     TurnEnded,
     TurnFailed,
 )
+from ...arena.show.story import Story
+from ...arena.show.text import one_line
+from ...arena.types import Match, Turn
 from .. import tell
 from . import scorecard
 from .scorecard import Line

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ...arena.types import Ended, Event, Match, Resumed
+from ...arena.events import Ended, Event, Resumed
+from ...arena.types import Match
 from ...io.matches import Standing, noted
 from .frames import frame
 from .seen import Form, event_as

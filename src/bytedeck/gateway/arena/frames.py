@@ -6,8 +6,8 @@ import json
 
 import msgspec
 
+from ...arena.events import Event, Words
 from ...arena.show.record import plain
-from ...arena.types import Event, Words
 
 OPENING = b"retry: 1000\n\n"
 """Milliseconds after which a browser that was cut off comes back."""

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ...arena.types import Event, Resumed, Words
+from ...arena.events import Event, Resumed, Words
 from ...async_client import AsyncHub
 from ...callers import Caller
 from ...errors import ByteError, InvalidRequest, LedgerError

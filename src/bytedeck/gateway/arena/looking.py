@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ...arena.bill import Bill
+from ...arena.events import Event, Resumed
 from ...arena.match.ballot import LETTERS, TIES
 from ...arena.show import card as cards
 from ...arena.show import page as pages
 from ...arena.show import transcript as transcripts
-from ...arena.types import Event, Resumed, Vote
+from ...arena.types import Vote
 from ...callers import Caller
 from ...debates.billing import bill
 from ...guard import access

@@ -11,24 +11,22 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec.structs import replace
 
-from ...arena.match.ballot import LETTERS
-from ...arena.types import (
+from ...arena.events import (
     Begun,
     CommentEnded,
     Decided,
     Ended,
     Event,
-    Fighter,
     JudgeBegan,
     JudgeEnded,
     JudgeFailed,
-    Match,
     Paused,
     Resumed,
     TurnEnded,
     TurnFailed,
-    Vote,
 )
+from ...arena.match.ballot import LETTERS
+from ...arena.types import Fighter, Match, Vote
 from ...errors import TABLE
 
 Form: TypeAlias = Literal["whole", "guest", "hidden"]

@@ -8,12 +8,13 @@ from typing import Any
 from msgspec import structs
 
 from ...arena.bill import Bill
+from ...arena.events import Event
 from ...arena.ratings.results import tallies
 from ...arena.ratings.standings import Board
 from ...arena.show.parts import Bench, Said, Sum
 from ...arena.show.record import plain
 from ...arena.show.story import Story, story
-from ...arena.types import Event, Match, Vote
+from ...arena.types import Match, Vote
 from ...money import to_text
 from .seen import Form, event_as, match_as
 from .who import View

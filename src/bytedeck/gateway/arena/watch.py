@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from ...arena.types import Ended, Event, Match, Resumed
+from ...arena.events import Ended, Event, Resumed
+from ...arena.types import Match
 from ...io.matches import Standing, noted
 from ..asgi import LEFT, Headers, Receive
 from ..visit import Visit

@@ -11,8 +11,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from ...arena.bill import Bill
+from ...arena.events import Decided, Ended, Event, Paused, TurnEnded, TurnFailed
 from ...arena.ratings.pairing import Pair
-from ...arena.types import Decided, Ended, Event, Paused, TurnEnded, TurnFailed
 from ...errors import InvalidRequest
 from ...money import to_usd
 

@@ -21,7 +21,7 @@ def _intent(row: Intent, at: int, owner: str) -> Params:
         row.task,
         row.model,
         row.key,
-        row.streamed,
+        int(row.streamed),  # what is no exact int goes through SQLite's adapters first
         row.worst_units,
         owner,
         at,
@@ -37,7 +37,7 @@ def _usage(usage: Usage) -> Params:
     """What both tables that tell a cost have beside it."""
     return (
         usage.upstream_units,
-        usage.is_byok,
+        int(usage.is_byok),
         usage.prompt_tokens,
         usage.completion_tokens,
         usage.total_tokens,

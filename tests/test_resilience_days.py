@@ -297,7 +297,7 @@ def test_a_task_with_a_search_has_no_bound() -> None:
     who = Candidate(model="maker/one", name="One", route="openrouter", why="", info=info)
     for defaults, is_bounded in (({}, True), (searching, False)):
         chosen = Plan(candidates=(who,), task="", defaults=defaults)
-        worst = Purse(ask, chosen, CONFIG, 0).worst(who, pipeline.request.Amends(), 100)
+        worst = Purse(ask, chosen, CONFIG, 0).worst(who, None, 100)
         assert (worst is not None) is is_bounded
 
 

@@ -94,8 +94,10 @@ def plan(ask: Ask, deck: Deck) -> Plan:
         health=deck.health,
         chains=deck.chains,
     )
-    pays = rules.budgets(rules.beside(deck.config.rules, ask.caller), ask.key, chosen.task)
-    is_bound = ask.max_cost_units is not None or any(budget.hard for budget in pays)
+    held = rules.beside(deck.config.rules, ask.caller)
+    is_bound = ask.max_cost_units is not None
+    if held.budgets and not is_bound:
+        is_bound = any(budget.hard for budget in rules.budgets(held, ask.key, chosen.task))
     return replace(chosen, is_bound=True) if is_bound else chosen
 
 
@@ -105,17 +107,17 @@ def _ask_model(run: Run, candidate: Candidate, before: Tried | None, last: bool)
 
     `before`: how it went with the one before it.
     """
-    turn = Turn(run, candidate, last)
+    turn = Turn(run, candidate, run.amends(candidate), last)
     failed = None
     while True:
         try:
-            job = turn.job()
+            job = run.job(candidate, turn.amends)
         except BudgetExceeded:
             if failed is None:
                 raise
             return failed  # what failed is told, not what it would cost to ask again
         # Who is kept back looks again and again: that is not told, nor is a rival asked, each time.
-        is_first = failed is None and not turn.is_waiting
+        is_first = failed is None and not turn.refusals
         if is_first and before is not None and candidate.model != before.record.model:
             yield from _tell(run, _fell_back(before, candidate))
         rival = run.rival() if is_first else None

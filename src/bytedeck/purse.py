@@ -5,6 +5,7 @@ Units are 10⁻¹² USD throughout.
 
 from __future__ import annotations
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from .call import bound, request
@@ -25,33 +26,34 @@ _A_CAP = len(',"max_tokens":1000000000')
 """The bytes by which a request grows that is given a cap."""
 
 
-class Purse:
+class Purse(Struct):
     """One request's."""
 
-    def __init__(self, ask: Ask, plan: Plan, config: Config, utc_minutes: int) -> None:
-        self._ask, self._plan, self._config = ask, plan, config
-        self._utc_minutes = utc_minutes
-        self._spent = 0
-        """What is known, and the worst case of what is not."""
+    ask: Ask
+    plan: Plan
+    config: Config
+    utc_minutes: int
+    spent: int = 0
+    """What is known, and the worst case of what is not."""
 
     def reckoned(self, candidate: Candidate, size: int) -> Candidate:
         """Under a bound on cost, the candidate at the dearest price that may hold for a body of `size` bytes: the one
         that is reckoned with, and is sent as the ceiling."""
         info = candidate.info
-        if not self._plan.is_bound or info is None or not info.price_rules:
+        if not self.plan.is_bound or info is None or not info.price_rules:
             return candidate
-        return replace(candidate, info=catalog.dearest(info, size + _A_CAP, self._utc_minutes))
+        return replace(candidate, info=catalog.dearest(info, size + _A_CAP, self.utc_minutes))
 
-    def worst(self, candidate: Candidate, amends: Amends, size: int) -> int | None:
-        """What one attempt with a body of `size` bytes can cost at most; None where no price bounds it."""
+    def worst(self, candidate: Candidate, cap: int | None, size: int) -> int | None:
+        """What one attempt with a body of `size` bytes and at most `cap` tokens of an answer can cost at most; None where
+        no price bounds it."""
         if candidate.route == "local":
             return 0
-        ask, plan = self._ask, self._plan
+        ask, plan = self.ask, self.plan
         info = bound.priced(ask, candidate)
         if info is None or not bound.is_bounded(ask, plan, candidate):
             return None
-        cap = request.output_cap(ask, plan, candidate, amends)
-        worst = catalog.worst_case(info, size, cap, self._utc_minutes)
+        worst = catalog.worst_case(info, size, cap, self.utc_minutes)
         if worst is None:
             return None
         worst *= bound.answers(ask, plan)
@@ -63,32 +65,30 @@ class Purse:
 
         `beside`: the worst case of an attempt that runs at the same time.
         """
-        budget.afford(self._ask.max_cost_units, self._spent + beside, worst, model)
+        budget.afford(self.ask.max_cost_units, self.spent + beside, worst, model)
 
-    def claim(self, intent: Intent, candidate: Candidate, amends: Amends, size: int) -> Claim | None:
+    def claim(self, intent: Intent, candidate: Candidate, cap: int | None, size: int) -> Claim | None:
         """What an attempt takes from limits and budgets; None where nothing limits it."""
-        cap = request.output_cap(self._ask, self._plan, candidate, amends)
-        answers = bound.answers(self._ask, self._plan)
+        said = rules.beside(self.config.rules, self.ask.caller)
+        if said == rules.NONE:
+            return None
+        answers = bound.answers(self.ask, self.plan)
         tokens = size // BYTES_PER_TOKEN + (_USUAL_ANSWER if cap is None else cap) * answers
         info = candidate.info
         model = "" if info is None else info.alias_target or info.id
         is_local = candidate.route == "local"
-        said = rules.beside(self._config.rules, self._ask.caller)
         return rules.claim(said, intent, tokens, model=model, is_local=is_local)
 
     def capped(self, candidate: Candidate, amends: Amends, size: int, units: int) -> Amends | None:
         """The same, asking for as many tokens as so many units pay for; None where that is not ours to change, or is
         no answer."""
         reckoned = self.reckoned(candidate, size)
-        return request.affordable(
-            self._ask,
-            self._plan,
-            candidate,
-            amends,
-            lambda changed: self.worst(reckoned, changed, size + _A_CAP),
-            units,
-        )
+
+        def worst(cap: int) -> int | None:
+            return self.worst(reckoned, cap, size + _A_CAP)
+
+        return request.affordable(self.ask, self.plan, candidate, amends, worst, units)
 
     def spend(self, cost: int | None, worst: int | None) -> None:
         """An attempt is over. `cost`: None where it is not known."""
-        self._spent += budget.counted(cost, worst)
+        self.spent += budget.counted(cost, worst)

@@ -194,10 +194,10 @@ def _planned(ask: Ask, deck: Deck) -> tuple[Candidate, Plan]:
     chain = access.admitted(ask.caller, (candidate,), notes)
     if ask.caller is not None:
         access.admit_named(ask.caller, named.id)
-    chain = list(by_health(chain, deck.health, ask.upstream_key or ask.key, notes))
+    chain = by_health(chain, deck.health, ask.upstream_key or ask.key, notes)
     held = rules.beside(deck.config.rules, ask.caller)
     is_bound = any(budget.hard for budget in rules.budgets(held, ask.key, ""))
-    return chain[0], Plan(candidates=tuple(chain), task="", is_bound=is_bound)
+    return chain[0], Plan(candidates=chain, task="", is_bound=is_bound)
 
 
 def _body(ask: Ask, parcel: Parcel, candidate: Candidate, plan: Plan) -> bytes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -67,6 +69,19 @@ def usual(health: Health, candidate: Candidate) -> float:
 class Run:
     """What a request gathers on its way through the page."""
 
+    # What an answer at the first attempt leaves as it is stands here, and is replaced, never changed.
+    gone: frozenset[Route] = frozenset()
+    """Upstreams that cannot be reached."""
+    _begun = 0
+    _best: Reply | None = None
+    """The most words that a failed attempt brought, where nothing was shown."""
+    _breaks: Mapping[str, int] = MappingProxyType({})
+    _kept_since: float | None = None
+    """When a limit or a budget first kept an attempt back."""
+    _left_out: Mapping[int, int] = MappingProxyType({})
+    """Attempt → how many of the oldest messages it went without, once one did."""
+    _story: Story | None = None
+
     def __init__(self, ask: Ask, deck: Deck, chosen: Plan, at: float) -> None:
         self.ask = ask
         self.deck = deck
@@ -76,21 +91,17 @@ class Run:
         chain = chosen.candidates if ask.models else chosen.candidates[:MODELS_PER_REQUEST]
         self.queue = deque(chain)
         """Who is still to be asked, in order."""
-        self.gone: set[Route] = set()
-        """Upstreams that cannot be reached."""
-        self.story = Story(ask, chosen)
         self.purse = Purse(ask, chosen, deck.config, deck.utc_minutes)
-        self._begun = 0
         self._attempts: dict[int, Attempt] = {}
         self._usages: list[Usage] = []
-        self._best = Reply()
-        """The most words that a failed attempt brought, where nothing was shown."""
-        self._breaks: dict[str, int] = {}
         self._notes = list(chosen.notes)
-        self._kept_since: float | None = None
-        """When a limit or a budget first kept an attempt back."""
-        self._left_out: dict[int, int] = {}
-        """Attempt → how many of the oldest messages it went without."""
+
+    @property
+    def story(self) -> Story:
+        """What the caller has been told. Who gets the answer whole, at the first attempt, needs none."""
+        if self._story is None:
+            self._story = Story(self.ask, self.plan)
+        return self._story
 
     def amends(self, candidate: Candidate) -> Amends:
         """What is changed from the start: a prompt that is surely too long is shortened, where that is allowed."""
@@ -115,53 +126,52 @@ class Run:
 
         `beside`: an attempt that is running, so that both may have to be paid.
         """
+        ask, plan, deck = self.ask, self.plan, self.deck
         number = self._begun + 1
-        voice = self.story.voice(candidate, number) if self.ask.streamed else None
-        uptake = voice.uptake if voice is not None else FRESH
-        composed = request.compose(self.ask, self.plan, candidate, amends, uptake)
-        reckoned = self.purse.reckoned(candidate, len(composed.request.body))
+        voice = self.story.voice(candidate, number) if ask.streamed else None
+        uptake = FRESH if voice is None else voice.uptake
+        composed = request.compose(ask, plan, candidate, amends, uptake)
+        reckoned = self.purse.reckoned(candidate, len(composed.request.body)) if plan.is_bound else candidate
         if reckoned is not candidate:
-            composed = request.compose(self.ask, self.plan, reckoned, amends, uptake)
+            composed = request.compose(ask, plan, reckoned, amends, uptake)
         size = len(composed.request.body)
-        worst = self.purse.worst(reckoned, amends, size)
+        worst = self.purse.worst(reckoned, composed.cap, size)
+        if ask.max_cost_units is not None:
+            self._afford(candidate, worst, beside)
+        self._begun = number
+        if amends.left_out or self._left_out:  # the number may have been one's that was kept back
+            self._left_out = {**self._left_out, number: amends.left_out}
+        intent = Intent(
+            attempt=f"{ask.id}-{number}",
+            request=ask.id,
+            number=number,
+            task=plan.task,
+            model=candidate.model,
+            key=ask.key,
+            streamed=ask.streamed,
+            worst_units=worst,
+            upstream_key=ask.upstream_key,
+        )
+        return Try(
+            leg=number,
+            intent=intent,
+            claim=self.purse.claim(intent, candidate, composed.cap, size),
+            request=composed.request,
+            timeouts=patience(plan.timeouts, candidate, {**plan.defaults, **ask.params}),
+            voice=voice,
+            held=composed.held,
+            ledger_required=deck.config.ledger_required,
+            estimate=partial(catalog.estimate, candidate.info, utc_minutes=deck.utc_minutes),
+            clean=deck.clean,
+            is_local=candidate.route == "local",
+        )
+
+    def _afford(self, candidate: Candidate, worst: int | None, beside: Try | None) -> None:
         try:
             self.purse.afford(worst, (beside.intent.worst_units or 0) if beside else 0, candidate.model)
         except ByteError as error:
             error.reply = self.unanswered(candidate)
             raise
-        self._begun = number
-        self._left_out[number] = amends.left_out
-        intent = self._intent(number, candidate, worst)
-        return Try(
-            leg=number,
-            intent=intent,
-            claim=self.purse.claim(intent, candidate, amends, size),
-            request=composed.request,
-            timeouts=patience(self.plan.timeouts, candidate, {**self.plan.defaults, **self.ask.params}),
-            voice=voice,
-            held=composed.held,
-            ledger_required=self.deck.config.ledger_required,
-            estimate=self._estimator(candidate),
-            clean=self.deck.clean,
-            is_local=candidate.route == "local",
-        )
-
-    def _estimator(self, candidate: Candidate) -> Callable[[Usage], int | None]:
-        info, minutes = candidate.info, self.deck.utc_minutes
-        return lambda usage: None if info is None else catalog.estimate(info, usage, minutes)
-
-    def _intent(self, number: int, candidate: Candidate, worst: int | None) -> Intent:
-        return Intent(
-            attempt=f"{self.ask.id}-{number}",
-            request=self.ask.id,
-            number=number,
-            task=self.plan.task,
-            model=candidate.model,
-            key=self.ask.key,
-            streamed=self.ask.streamed,
-            worst_units=worst,
-            upstream_key=self.ask.upstream_key,
-        )
 
     def record(self, tried: Tried, job: Try, candidate: Candidate) -> None:
         """An attempt is over: the clock, the money, the words, what to tell."""
@@ -172,15 +182,17 @@ class Run:
             return
         if self._kept_since is not None:
             self._kept_since += took  # what an attempt took was not waited for
-        self._count(job, tried.record)
+        self._attempts[job.leg] = tried.record
+        self.purse.spend(tried.record.cost_units, job.intent.worst_units)
         for note in tried.notes:
             self.note(note)
-        if tried.reply.usage is not None:
-            self._usages.append(tried.reply.usage)
+        reply = tried.reply
+        if reply.usage is not None:
+            self._usages.append(reply.usage)
         if tried.fault is not None:
             self.story.broke(tried, candidate)
-            if len(tried.reply.text) >= len(self._best.text):
-                self._best = tried.reply
+            if self._best is None or len(reply.text) >= len(self._best.text):
+                self._best = reply
 
     def note(self, sentence: str) -> None:
         """Something that the caller should be told, once."""
@@ -196,9 +208,7 @@ class Run:
 
     def lost(self, job: Try, settlement: Settlement) -> None:
         """An attempt lost its race: it has a row, and perhaps a cost."""
-        self._count(job, record_of(job.intent, settlement))
-
-    def _count(self, job: Try, record: Attempt) -> None:
+        record = record_of(job.intent, settlement)
         self._attempts[job.leg] = record
         self.purse.spend(record.cost_units, job.intent.worst_units)
 
@@ -233,12 +243,12 @@ class Run:
         if self._is_hopeless(tried, row) or not self.story.may_go_on:
             return False
         if row.then == "elsewhere":
-            self.gone.add(candidate.route)
+            self.gone |= {candidate.route}
         most = min(max(1, row.retries), self.deck.config.retries)
         broken = self._breaks.get(candidate.model, 0)
         if tried.shown and not row.amend and broken < most:
             # It spoke, so it may speak again, once all others have been asked; what could be mended was, in its turn.
-            self._breaks[candidate.model] = broken + 1
+            self._breaks = {**self._breaks, candidate.model: broken + 1}
             self.queue.append(candidate)
         if not self.queue and (anew := self.story.begin_anew()) is not None:
             self.queue.append(anew)
@@ -269,7 +279,7 @@ class Run:
             usage=total(self._usages),
             generation_id=tried.record.generation_id,
             attempts=self._told_attempts(),
-            notes=self._told_notes(tried),
+            notes=self._told_notes(tried) if self._left_out else tuple(self._notes),
             first_token=tried.record.first_token,
             seconds=self.at - self.began,
         )
@@ -279,7 +289,7 @@ class Run:
             return tried.reply if tried.voice is None else self.story.whole(tried.voice, tried.reply)
         if self.story.is_told:
             return self.story.reply()
-        return tried.reply if tried.held else self._best
+        return tried.reply if tried.held else self._best or Reply()
 
     def candidate(self, tried: Tried) -> Candidate:
         """Who was asked in an attempt."""
@@ -287,18 +297,18 @@ class Run:
 
     def _told_attempts(self) -> tuple[Attempt, ...]:
         """In the order in which they were begun."""
-        return tuple(self._attempts[number] for number in sorted(self._attempts))
+        return tuple(map(self._attempts.__getitem__, sorted(self._attempts)))
 
     def _told_notes(self, tried: Tried) -> tuple[str, ...]:
-        if not any(self._left_out.values()):
-            return tuple(self._notes)
-        left_out = self._left_out[next(leg for leg, one in self._attempts.items() if one is tried.record)]
+        """With how much of the conversation the answering attempt went without."""
+        leg = next(leg for leg, one in self._attempts.items() if one is tried.record)
+        left_out = self._left_out.get(leg)
         return (*self._notes, compact.note(left_out)) if left_out else tuple(self._notes)
 
     def unanswered(self, candidate: Candidate) -> Reply:
         """What there is of an answer where a candidate could not even be asked."""
         return replace(
-            self.story.reply() if self.story.is_told else self._best,
+            self.story.reply() if self.story.is_told else self._best or Reply(),
             id=self.ask.id,
             task=self.plan.task,
             requested_model=candidate.model,
@@ -308,68 +318,63 @@ class Run:
         )
 
 
-class Turn:
+class Turn(Struct):
     """One model's turn: what is changed of the request for it, and how often it has failed."""
 
-    def __init__(self, run: Run, candidate: Candidate, last: bool) -> None:
-        self._run, self._candidate, self._last = run, candidate, last
-        self._amends = run.amends(candidate)
-        self._failed: dict[str, int] = {}
-        self._refusals = 0
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a limit or a budget has kept it back before."""
-        return self._refusals > 0
-
-    def job(self) -> Try:
-        """The next attempt. Raises BudgetExceeded where it might cost too much."""
-        return self._run.job(self._candidate, self._amends)
+    run: Run
+    candidate: Candidate
+    amends: Amends
+    last: bool
+    """Whether nobody is left to be asked after it."""
+    failed: dict[str, int] = {}
+    """Code of a fault → how often it has ended an attempt."""
+    refusals: int = 0
+    """How often a limit or a budget has kept it back."""
 
     def after(self, fault: Fault, job: Try) -> retry.Verdict:
         """What follows from a failure before the first word: again, changed or not, or no more."""
-        run, row = self._run, TABLE[fault.code]
+        run, row = self.run, TABLE[fault.code]
         if row.then == "larger":
-            run.leave_smaller(self._candidate)
+            run.leave_smaller(self.candidate)
         if self._is_mended(fault, row.amend):
             return retry.Verdict("again")
-        tries = self._failed[fault.code] = self._failed.get(fault.code, 0) + 1
+        tries = self.failed[fault.code] = self.failed.get(fault.code, 0) + 1
         return retry.decide(
             fault,
             tries=tries,
-            repeats=sum(self._failed.values()) - 1,
+            repeats=sum(self.failed.values()) - 1,
             most=run.deck.config.retries,
-            last=self._last,
+            last=self.last,
             remaining=run.deadline - run.at,
             chance=retry.chance(job.intent.attempt),
-            may_repeat=run.deck.health.model(self._candidate.model).may_repeat,
+            may_repeat=run.deck.health.model(self.candidate.model).may_repeat,
         )
 
     def kept_back(self, fault: Fault, job: Try) -> retry.Verdict:
         """What follows where a limit or a budget has refused: again, once it may go or shortened, or the next."""
-        self._refusals += 1
+        self.refusals += 1
         wait = fault.retry_after
         if wait is None:  # held by an attempt that runs: nobody knows for how long
             # The exponent is bounded before the power is taken: 2 ** 2000 is no float.
-            wait = min(_LAST_LOOK, _FIRST_LOOK * 2 ** min(self._refusals, 16))
-        if TABLE[fault.code].retries > 0 and wait <= self._run.patience():
+            wait = min(_LAST_LOOK, _FIRST_LOOK * 2 ** min(self.refusals, 16))
+        if TABLE[fault.code].retries > 0 and wait <= self.run.patience():
             return retry.Verdict("again", wait)
-        if not fault.affordable_units or self._run.queue:  # a cheaper one may pay for a whole answer
+        if not fault.affordable_units or self.run.queue:  # a cheaper one may pay for a whole answer
             return retry.NEXT
         size, units = len(job.request.body), fault.affordable_units
-        capped = self._run.purse.capped(self._candidate, self._amends, size, units)
+        capped = self.run.purse.capped(self.candidate, self.amends, size, units)
         if capped is None:
             return retry.NEXT
-        self._run.note(f"max_tokens is {capped.cap}: what a budget has left pays for no more.")
-        self._amends = capped
+        self.run.note(f"max_tokens is {capped.cap}: what a budget has left pays for no more.")
+        self.amends = capped
         return retry.Verdict("again")
 
     def _is_mended(self, fault: Fault, amend: str) -> bool:
-        run = self._run
-        if amend == "user_turn" and run.story.without_prefill(self._candidate):
+        run = self.run
+        if amend == "user_turn" and run.story.without_prefill(self.candidate):
             return True
         if amend == "compacted" and run.queue:
             return False  # words are left out only where nobody is left who might hold them all
-        changed = request.amended(self._amends, amend, fault, run.ask, run.plan, self._candidate)
-        self._amends = changed or self._amends
+        changed = request.amended(self.amends, amend, fault, run.ask, run.plan, self.candidate)
+        self.amends = changed or self.amends
         return changed is not None

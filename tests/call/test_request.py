@@ -344,6 +344,33 @@ LONG = Model(
 )
 
 
+@pytest.mark.parametrize(
+    ("params", "defaults", "cap", "most"),
+    [
+        ({}, {}, None, None),
+        ({}, {}, 5, 5),
+        ({"n": 2}, {}, None, None),
+        ({"n": 2}, {}, 5, 5),
+        ({}, {"max_tokens": 9}, None, 9),
+        ({}, {"max_tokens": 9}, 5, 5),
+        ({"max_tokens": 7}, {"max_tokens": 9}, 5, 7),
+        ({"max_tokens": 7, "max_completion_tokens": 8}, {}, None, 8),
+        ({"max_tokens": "7", "max_completion_tokens": 8}, {}, None, 8),
+        ({"max_tokens": "7"}, {"max_tokens": 9}, 5, None),
+        ({"max_tokens": True}, {}, None, None),
+        ({"max_tokens": None}, {"max_completion_tokens": 9}, None, None),
+        ({"temperature": 1}, {"max_completion_tokens": 9, "max_tokens": 2.5}, None, 9),
+    ],
+)
+def test_how_long_an_answer_can_be(
+    params: dict[str, Any], defaults: dict[str, Any], cap: int | None, most: int | None
+) -> None:
+    """The caller's own word before a cap of ours, and that before the task's; what is no whole number bounds nothing."""
+    plan, asked, amends = replace(PLAIN, defaults=defaults), ask(params=params), Amends(cap=cap)
+    assert output_cap(asked, plan, candidate(), amends) == most
+    assert compose(asked, plan, candidate(), amends).cap == most
+
+
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
 def test_a_task_may_cap_by_either_name(name: str) -> None:
     """What it says is what is reckoned with; a shorter cap of ours stands in its place, and not beside it."""
@@ -351,7 +378,7 @@ def test_a_task_may_cap_by_either_name(name: str) -> None:
     assert output_cap(ask(), plan, to, UNCHANGED) == 4096
     sent = body(ask(), plan, to)
     assert [sent.get(one) for one in CAPS if one in sent] == [4096]
-    shorter = affordable(ask(), plan, to, UNCHANGED, lambda amends: amends.cap, 600)
+    shorter = affordable(ask(), plan, to, UNCHANGED, lambda cap: cap, 600)
     assert shorter is not None
     assert (shorter.cap, output_cap(ask(), plan, to, shorter)) == (600, 600)
     sent = body(ask(), plan, to, shorter)
@@ -366,7 +393,7 @@ def test_the_callers_cap_is_sent_as_it_is(name: str, cap: Any) -> None:
     sent = body(asked, BOUND, to)
     assert {one: sent[one] for one in CAPS if one in sent} == {name: cap}
     assert output_cap(asked, BOUND, to, UNCHANGED) == (cap if cap == 7 else None)
-    assert affordable(asked, BOUND, to, UNCHANGED, lambda amends: amends.cap, 600) is None
+    assert affordable(asked, BOUND, to, UNCHANGED, lambda cap: cap, 600) is None
 
 
 def test_a_cap_of_null_is_none() -> None:
@@ -374,7 +401,7 @@ def test_a_cap_of_null_is_none() -> None:
     asked, to = ask(params={"max_tokens": None}), candidate(info=LONG)
     assert body(asked, BOUND, to)["max_tokens"] == 16_000
     assert body(asked, PLAIN, to)["max_tokens"] is None
-    assert affordable(asked, BOUND, to, UNCHANGED, lambda amends: amends.cap, 600) == Amends(cap=600)
+    assert affordable(asked, BOUND, to, UNCHANGED, lambda cap: cap, 600) == Amends(cap=600)
 
 
 def test_a_provider_of_null_takes_our_price() -> None:

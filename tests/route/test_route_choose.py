@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
 from bytedeck import config, errors, models
 from bytedeck.callers import Caller
+from bytedeck.health import Health, Standing
 from bytedeck.route.catalog import Catalog, parse
 from bytedeck.route.choose import Chains, choose
-from bytedeck.route.fit import too_long
+from bytedeck.route.fit import room, size, too_long
 from bytedeck.route.resolve import display_name, takes_prefill
 from bytedeck.types import Ask, Candidate, Message, Model, Plan, Policy, Timeouts
 
@@ -663,3 +664,55 @@ def test_a_key_is_asked_for_its_rights_each_time() -> None:
         else:
             with pytest.raises(errors.PermissionRefused):
                 choose(ask, CONFIG, None, has_key=True, has_local=False, chains=chains)
+
+
+def test_what_a_request_says_of_its_own_is_not_kept() -> None:
+    """Its bounds, its policy and the health of that moment are nobody else's."""
+    chains: Chains = {}
+    said: tuple[Message, ...] = ({"role": "user", "content": "hi"},)
+    ill = Health(models={GPT: Standing(state="open", last_failure="server_error")})
+    asks = (
+        ({}, Health()),
+        ({"total_timeout": 5.0}, Health()),
+        ({"timeouts": Timeouts(idle=1.0)}, Health()),
+        ({"policy": Policy(hedge=True)}, Health()),
+        ({}, ill),
+        ({}, Health()),
+    )
+    found = []
+    for fields, health in asks:
+        ask = Ask(id="0", messages=said, task="web_scraping", **fields)
+        found.append(choose(ask, CONFIG, None, has_key=True, has_local=True, health=health, chains=chains))
+        assert found[-1] == choose(ask, CONFIG, None, has_key=True, has_local=True, health=health)
+    assert len(chains) == 1
+    assert found[0] == found[-1]
+    assert [found.index(one) for one in found] == [0, 1, 2, 3, 4, 0], "each of the others is another plan"
+
+
+@pytest.mark.parametrize("params", [{}, {"plugins": [{"id": "web"}]}, {"transforms": []}])
+@pytest.mark.parametrize("limits", [(), (None,), (300,), (9000, 300), (9000, None, 20_000)])
+@pytest.mark.parametrize("route", ["openrouter", "local"])
+def test_whom_a_short_prompt_fits(
+    limits: tuple[int | None, ...], params: dict[str, Any], route: Literal["openrouter", "local"]
+) -> None:
+    """Nobody has to be looked at whom the room of all does not exclude, whatever the parameters."""
+    chain = tuple(
+        Candidate(
+            model="a/b", name="", route=route, why="", info=Model(id="a/b", name="", context_length=one)
+        )
+        for one in limits
+    )
+    fits = min(room(chain), 100_000)
+    for text in ("字 " * (int(fits) // 2), "a" * int(fits)):
+        messages = ({"role": "user", "content": [{"type": "text", "text": text}]},)
+        assert size(messages) <= room(chain)
+        assert too_long(messages, chain, params) == []
+    if route == "local" and any(limits):
+        assert too_long(({"role": "user", "content": "a b " * int(fits)},), chain, params)
+
+
+def test_the_size_is_that_of_all_texts() -> None:
+    """Whatever else stands between them."""
+    parts = ["odd", {"type": "text", "text": "four"}, {"type": "image_url"}, {"text": 5}]
+    messages = ({"content": "six..."}, {"content": parts}, {"content": None}, {}, {"content": tuple(parts)})
+    assert size(messages) == 6 + 4 + 4

@@ -35,6 +35,8 @@ def is_whole(value: object) -> bool:
 def answers(ask: Ask, plan: Plan) -> int:
     """How many answers are paid for: of several the first one is read."""
     wanted = ask.params.get("n", plan.defaults.get("n"))
+    if wanted is None:
+        return 1
     # What is not finite is null in JSON, and so is what is not there.
     return max(1, math.ceil(wanted)) if isinstance(wanted, (int, float)) and math.isfinite(wanted) else 1
 
@@ -42,21 +44,30 @@ def answers(ask: Ask, plan: Plan) -> int:
 def is_bounded(ask: Ask, plan: Plan, candidate: Candidate) -> bool:
     """Whether bytes and tokens bound what this costs: searches, plugins, linked files, pictures that are made and
     dearer service tiers have prices of their own, and what is no number bounds nothing."""
-    wished = {**plan.defaults, **ask.params}
+    # A preset may hold tools and plugins of its own.
+    if ":online" in candidate.model or "@preset/" in candidate.model:
+        return False
+    if (ask.params or plan.defaults) and not _are_bounded({**plan.defaults, **ask.params}):
+        return False
+    for message in ask.messages:
+        content = message.get("content")
+        if not isinstance(content, str) and _has_files(content):
+            return False
+    return True
+
+
+def _are_bounded(wished: Mapping[str, Any]) -> bool:
+    """Whether no field asks for what has a price of its own; no fields ask for nothing."""
     if not all(map(is_whole, caps(wished))) or not isinstance(wished.get("n"), _A_NUMBER):
         return False
-    if ":online" in candidate.model or wished.get("plugins") or "web_search_options" in wished:
-        return False
-    if "@preset/" in candidate.model or wished.get("preset"):  # it may hold tools and plugins of its own
+    if wished.get("plugins") or "web_search_options" in wished or wished.get("preset"):
         return False
     if wished.get("modalities", ["text"]) != ["text"] or wished.get("service_tier") not in _TIERS:
         return False
     if not isinstance(wished.get("provider") or {}, dict):
         return False  # nothing can be added to it, so no price is sent along
     tools = wished.get("tools") or ()
-    if not isinstance(tools, list | tuple) or not all(map(_is_function, tools)):
-        return False
-    return not any(_has_files(message.get("content")) for message in ask.messages)
+    return isinstance(tools, list | tuple) and all(map(_is_function, tools))
 
 
 def _is_function(tool: object) -> bool:
@@ -97,9 +108,7 @@ def _usd(said: object) -> Decimal | None:
 
 
 def _has_files(content: object) -> bool:
-    """Whether a message holds anything but text: pictures, sounds, films and files are priced by themselves."""
-    if isinstance(content, str):
-        return False
+    """Whether a message's parts hold anything but text: pictures, sounds, films and files are priced by themselves."""
     parts = content if isinstance(content, (list, tuple)) else ()
     return any(not isinstance(part, dict) or part.get("type") != "text" for part in parts)
 

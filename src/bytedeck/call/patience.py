@@ -25,7 +25,7 @@ def patience(timeouts: Timeouts, candidate: Candidate, params: Mapping[str, Any]
     if candidate.route == "local":
         # A model on this machine reads a long prompt at a hundred tokens a second: silent, but not stalled.
         return replace(timeouts, first_event=timeouts.total)
-    if not may_stream(params, candidate.route):
+    if "plugins" in params and not may_stream(params, candidate.route):
         # Its headers come with the whole answer (D2).
         return replace(timeouts, headers=timeouts.total)
     if thinks(candidate, params):
@@ -51,8 +51,7 @@ def thinks(candidate: Candidate, params: Mapping[str, Any]) -> bool:
     info = candidate.info
     if info is not None and info.reasoning_mandatory:
         return True
-    told = _told(params)
-    if told is not None:
+    if params and (told := _told(params)) is not None:
         return told
     # Current flagships reason unasked (wire reference 1.9).
     takes = info.supported_parameters if info is not None else None

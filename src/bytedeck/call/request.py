@@ -57,10 +57,16 @@ class Amends(Struct, frozen=True, gc=False):
 
 
 class Composed(Struct, frozen=True, gc=False):
-    """A request, and whether its answer has to be held until it is whole (`local_shape`)."""
+    """A request, and what has to be known of it."""
 
     request: Request
     held: bool
+    """Whether its answer has to be held until it is whole (`local_shape`)."""
+    cap: int | None
+    """The most tokens that an answer can have (`output_cap`)."""
+
+
+AS_IS = Amends()
 
 
 def compose(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends, uptake: Uptake = FRESH) -> Composed:
@@ -68,18 +74,21 @@ def compose(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends, uptake: 
 
     Raises InvalidRequest for what JSON cannot say.
     """
-    messages = _taking_up(_messages(ask, plan, candidate, amends), uptake)
+    messages, params = _messages(ask, plan, candidate, amends), ask.params
     body: dict[str, Any] = {"model": candidate.model, "messages": messages}
-    body |= {name: value for name, value in ask.params.items() if name not in _OURS}
-    body |= _defaults(ask, plan, candidate)
+    if params:
+        body |= {name: value for name, value in params.items() if name not in _OURS}
+    filled = _defaults(ask, plan, candidate) if plan.defaults else {}
+    body |= filled
     if amends.cap is not None:  # under whatever name the task had its own
         body = {name: value for name, value in body.items() if name not in CAPS}
         body["max_tokens"] = amends.cap
     if uptake.way in ("prefill", "echo"):
+        _take_up(messages, uptake)
         body |= _what_is_left(body, uptake)
     if "no_reasoning_field" in amends.done:
         body = {name: value for name, value in body.items() if name not in _REASONING}
-    body["stream"] = may_stream(ask.params, candidate.route)
+    body["stream"] = "plugins" not in params or may_stream(params, candidate.route)
     if plan.is_bound:
         body = with_ceiling(_with_cap(body, candidate), candidate)
     held = False
@@ -93,18 +102,18 @@ def compose(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends, uptake: 
         headers=(("accept", "text/event-stream"), *ask.headers),
         connect_timeout=plan.timeouts.connect,
     )
-    return Composed(request, held)
+    return Composed(request, held, _cap(params, filled, amends))
 
 
 def beginning(ask: Ask, candidate: Candidate) -> Amends:
     """What is changed from the start, because the model is known to refuse it: reasoning switched off (ERR-14)."""
+    if candidate.info is None or not candidate.info.reasoning_mandatory:
+        return AS_IS
     wanted = ask.params.get("reasoning")
     is_off = ask.params.get("reasoning_effort") == "none" or (
         isinstance(wanted, Mapping) and (wanted.get("enabled") is False or wanted.get("effort") == "none")
     )
-    if is_off and candidate.info is not None and candidate.info.reasoning_mandatory:
-        return Amends(frozenset({"no_reasoning_field"}))
-    return Amends()
+    return Amends(frozenset({"no_reasoning_field"})) if is_off else AS_IS
 
 
 def amended(
@@ -140,13 +149,17 @@ def shortened(amends: Amends, ask: Ask, most: int) -> Amends | None:
 
 def output_cap(ask: Ask, plan: Plan, candidate: Candidate, amends: Amends) -> int | None:
     """The most tokens that an answer can have by what is sent; None: nothing bounds it."""
-    given = caps(ask.params)
-    if given:
-        return max((cap for cap in given if is_whole(cap)), default=None)
-    if amends.cap is not None:
+    return _cap(ask.params, _defaults(ask, plan, candidate), amends)
+
+
+def _cap(params: Mapping[str, Any], filled: Mapping[str, Any], amends: Amends) -> int | None:
+    """`output_cap`, where it is known what the task has `filled` in."""
+    if not params and not filled:
         return amends.cap
-    filled = caps(_defaults(ask, plan, candidate))
-    return max((cap for cap in filled if is_whole(cap)), default=None)
+    given = caps(params)
+    if not given and amends.cap is not None:
+        return amends.cap
+    return max(filter(is_whole, given or caps(filled)), default=None)
 
 
 def affordable(
@@ -154,7 +167,7 @@ def affordable(
     plan: Plan,
     candidate: Candidate,
     amends: Amends,
-    worst: Callable[[Amends], int | None],
+    worst: Callable[[int], int | None],
     units: int,
 ) -> Amends | None:
     """The same with the largest cap whose worst case costs at most so many units.
@@ -171,7 +184,7 @@ def affordable(
         return None
 
     def is_too_dear(cap: int) -> bool:
-        cost = worst(replace(amends, cap=cap))
+        cost = worst(cap)
         return cost is None or cost > units
 
     cap = bisect_left(range(1, most + 1), True, key=is_too_dear)
@@ -187,14 +200,19 @@ def check(ask: Ask) -> None:
             )
     if not ask.messages:
         raise InvalidRequest("There is nothing to ask: the list of messages is empty.")
-    stop = ask.params.get("stop")
+    if ask.params:
+        _check_fields(ask.params)
+
+
+def _check_fields(params: Mapping[str, Any]) -> None:
+    stop = params.get("stop")
     if isinstance(stop, (list, tuple)) and len(stop) > MAX_STOPS:
         raise InvalidRequest(f"stop takes at most {MAX_STOPS} texts, and there are {len(stop)}.")
     for cap in CAPS:
-        most = ask.params.get(cap)
+        most = params.get(cap)
         if isinstance(most, int) and most < 1:
             raise InvalidRequest(f"{cap} has to be 1 at least, and is {most!r}.")
-    wanted = ask.params.get("response_format")
+    wanted = params.get("response_format")
     schema = wanted.get("json_schema") if isinstance(wanted, dict) else None
     name = schema.get("name") if isinstance(schema, dict) else None
     if isinstance(name, str) and len(name) > MAX_SCHEMA_NAME:
@@ -224,14 +242,12 @@ def parts(calls: tuple[ToolCall, ...]) -> tuple[ToolCallPart, ...]:
     return tuple(ToolCallPart(c.index, c.id, c.name, c.arguments, c.type) for c in calls)
 
 
-def _taking_up(messages: list[Message], uptake: Uptake) -> list[Message]:
-    """The conversation, ending with what the caller was shown of the answer that broke off."""
-    if uptake.way in ("prefill", "echo"):
-        # Blanks at the end are refused by some, and lost by others.
-        messages.append(_turn_so_far(messages, uptake.said.rstrip()))
+def _take_up(messages: list[Message], uptake: Uptake) -> None:
+    """The conversation ends with what the caller was shown of the answer that broke off."""
+    # Blanks at the end are refused by some, and lost by others.
+    messages.append(_turn_so_far(messages, uptake.said.rstrip()))
     if uptake.way == "echo":
         messages.append({"role": "user", "content": go_on(uptake.said, uptake.echo)})
-    return messages
 
 
 def _turn_so_far(messages: list[Message], said: str) -> Message:

@@ -130,7 +130,7 @@ def admit_named(caller: Caller | None, model: str) -> None:
         )
 
 
-def admitted(caller: Caller | None, chain: Sequence[Candidate], notes: list[str]) -> list[Candidate]:
+def admitted(caller: Caller | None, chain: tuple[Candidate, ...], notes: list[str]) -> tuple[Candidate, ...]:
     """Those of a chain that the key may use, in order; the others go into the notes. Raises PermissionRefused where
     none is left.
 
@@ -138,7 +138,7 @@ def admitted(caller: Caller | None, chain: Sequence[Candidate], notes: list[str]
     arrives the alias may stand for another one.
     """
     if caller is None or _is_open(caller.models):
-        return list(chain)
+        return chain
     found: dict[str, Candidate] = {}
     for one in chain:
         allowed = _admitted(caller, one)
@@ -148,7 +148,7 @@ def admitted(caller: Caller | None, chain: Sequence[Candidate], notes: list[str]
             found.setdefault(allowed.model, allowed)
     if not found:
         raise _refused(caller, *(one.model for one in chain))
-    return list(found.values())
+    return tuple(found.values())
 
 
 def _admitted(caller: Caller, one: Candidate) -> Candidate | None:

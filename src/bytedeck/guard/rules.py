@@ -12,7 +12,8 @@ from ..callers import Caller
 from ..claims import Bucket, Budget, Claim, Rates, Rules, Scope
 from ..types import Intent
 
-_NONE = Rules()
+NONE = Rules()
+"""Nothing is limited."""
 _NO_RATES = Rates()
 
 
@@ -44,7 +45,7 @@ def claim(
     `tokens`: what it may use, by estimate. `model`: what the model is called in the catalogue, whatever name it is
     asked by.
     """
-    if rules == _NONE:
+    if rules == NONE:
         return None
     takes = buckets(rules, model or intent.model, intent.key, intent.task)
     pays = () if is_local else budgets(rules, intent.key, intent.task)

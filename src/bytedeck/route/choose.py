@@ -7,7 +7,7 @@ parameters go along only where a task was named. The model on this machine answe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,10 +16,10 @@ from ..config import Config, Task
 from ..errors import ContextTooLong, NoWayToAnswer
 from ..guard import access
 from ..health import Health
-from ..types import Ask, Candidate, Model, Plan, Policy, Timeouts
+from ..types import Ask, Candidate, Model, Plan, Policy
 from .auto import Verdict, classify
 from .catalog import Catalog
-from .fit import core, holds, least_tokens, size, too_long
+from .fit import core, holds, least_tokens, room, size, too_long
 from .order import by_health
 from .resolve import BYTE, Named, check, display_name, is_plausible, resolve, takes_prefill
 from .tasks import find
@@ -31,6 +31,7 @@ WAYS = (
 _DEFAULT = "general"
 _AUTO = "auto"
 _WELL = Health()
+_NO_WISH = Policy()
 
 
 class _Wish(Struct, frozen=True):
@@ -45,11 +46,10 @@ class _Wish(Struct, frozen=True):
 class Chain(Struct, frozen=True):
     """What the names of a request come to, whatever else is in it."""
 
-    candidates: tuple[Candidate, ...]
-    task: Task | None
-    policy: Policy
-    """The task's and the general one."""
-    notes: tuple[str, ...]
+    plan: Plan
+    """What holds where a request says nothing of its own: its policy is the task's and the general one."""
+    room: float
+    """Characters of a prompt that is too long for none of them."""
 
 
 Chains: TypeAlias = dict[tuple[tuple[str, ...], str, tuple[tuple[str, ...], ...]], Chain]
@@ -59,7 +59,7 @@ the catalogue and what can be asked are the same ones; whoever keeps it sees to 
 _MOST_CHAINS = 256
 
 
-class _Deck(NamedTuple):
+class _Deck(Struct, frozen=True):
     """What there is to answer with."""
 
     config: Config
@@ -89,16 +89,16 @@ def choose(
     """
     deck = _Deck(config, catalog, has_key, has_local, local_reason)
     chain = _chain_of(ask, deck, {} if chains is None else chains)
-    notes, task = list(chain.notes), chain.task
-    policy = _own_policy(ask, config).over(chain.policy)
-    allowed = access.admitted(ask.caller, chain.candidates, notes)
-    candidates = _fitting(ask, tuple(allowed), policy, deck, notes)
-    return Plan(
+    plan, notes = chain.plan, list(chain.plan.notes)
+    policy = _policy(ask, config, plan.policy)
+    candidates = access.admitted(ask.caller, plan.candidates, notes)
+    if size(ask.messages) > chain.room:
+        candidates = _fitting(ask, candidates, policy, deck, notes)
+    bounds = ask.timeouts or plan.timeouts
+    return replace(
+        plan,
         candidates=by_health(candidates, health, ask.upstream_key or ask.key, notes),
-        task=task.name if task else "",
-        system=task.system if task else "",
-        defaults=task.params if task else {},
-        timeouts=_timeouts(ask, task, config),
+        timeouts=bounds if ask.total_timeout is None else replace(bounds, total=ask.total_timeout),
         policy=policy,
         notes=tuple(dict.fromkeys(notes)),
     )
@@ -118,8 +118,7 @@ def _chain_of(ask: Ask, deck: _Deck, chains: Chains) -> Chain:
     wishes = _wishes(ask, names, task, light, because, deck)
     served = _served(list(wishes), deck, notes)
     candidates = tuple(_candidates(served, deck, notes))
-    policy = deck.config.policy if task is None else task.policy.over(deck.config.policy)
-    found = Chain(candidates, task, policy, tuple(notes))
+    found = Chain(_usual(task, deck.config, candidates, notes), room(candidates))
     if len(chains) < _MOST_CHAINS and not _is_of_the_words(ask, names):
         chains[asked] = found
     return found
@@ -131,19 +130,36 @@ def _is_of_the_words(ask: Ask, names: list[Named]) -> bool:
     return any(one.strip().casefold() == _AUTO for one in said)
 
 
-def _timeouts(ask: Ask, task: Task | None, config: Config) -> Timeouts:
-    bounds = ask.timeouts or (task.timeouts if task else config.timeouts)
-    return bounds if ask.total_timeout is None else replace(bounds, total=ask.total_timeout)
+def _usual(task: Task | None, config: Config, candidates: tuple[Candidate, ...], notes: list[str]) -> Plan:
+    """The plan for a request that says no more than whom it asks."""
+    if task is None:
+        return Plan(
+            candidates=candidates,
+            task="",
+            timeouts=config.timeouts,
+            policy=config.policy,
+            notes=tuple(notes),
+        )
+    return Plan(
+        candidates=candidates,
+        task=task.name,
+        system=task.system,
+        defaults=task.params,
+        timeouts=task.timeouts,
+        policy=task.policy.over(config.policy),
+        notes=tuple(notes),
+    )
 
 
-def _own_policy(ask: Ask, config: Config) -> Policy:
-    """The request's word before the key's, a virtual one's before the upstream one's; the task's and the general one come
-    after them."""
+def _policy(ask: Ask, config: Config, below: Policy) -> Policy:
+    """The request's word before the key's, a virtual one's before the upstream one's; the task's and the general one are
+    `below` them."""
     found = ask.policy
-    for key in dict.fromkeys((ask.key, ask.upstream_key)):
-        if key in config.key_policies:
-            found = found.over(config.key_policies[key])
-    return found
+    if config.key_policies:
+        for key in dict.fromkeys((ask.key, ask.upstream_key)):
+            if key in config.key_policies:
+                found = found.over(config.key_policies[key])
+    return below if found == _NO_WISH else found.over(below)
 
 
 def _task(ask: Ask, names: list[Named], config: Config) -> tuple[Task | None, bool, str]:

@@ -10,7 +10,7 @@ The local model's tokenizer is known: it never joins two words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 from ..types import Candidate, Message
@@ -48,6 +48,12 @@ def too_long(
     return [one for one, limit in limited if need[one.route == "local"] > limit]
 
 
+def room(candidates: Sequence[Candidate]) -> float:
+    """The characters of a prompt that is too long for none of them, whatever else a request says: `holds` bounds nobody
+    more closely for a parameter, and no text has more tokens than characters."""
+    return min((limit for one in candidates if (limit := holds(one, {})) is not None), default=inf)
+
+
 def core(messages: Sequence[Message]) -> list[Message]:
     """What stays of a conversation however much of it is left out: its instructions and the user's last word."""
     head = next((at for at, one in enumerate(messages) if one.get("role") not in _FIRST), len(messages))
@@ -70,7 +76,11 @@ def texts(messages: Iterable[Message]) -> Iterator[str]:
 
 def size(messages: Iterable[Message]) -> int:
     """The length of all texts in characters: what `least_tokens` can never exceed."""
-    return sum(map(len, texts(messages)))
+    found = 0
+    for message in messages:
+        content = message.get("content")
+        found += len(content) if isinstance(content, str) else sum(map(len, texts((message,))))
+    return found
 
 
 def least_tokens(messages: Iterable[Message], *, local: bool = False) -> int:

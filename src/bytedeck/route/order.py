@@ -26,10 +26,13 @@ def by_health(
     `key`: the label of the key that asks. Raises the key's own fault (AuthenticationFailed,
     InsufficientCredits, …) where the key is refused and no model of the chain does without it.
     """
-    chain = _with_key(chain, health.key(key), notes)
+    standing = health.key(key)
+    if standing.state != "closed":
+        chain = _with_key(chain, standing, notes)
     if health.learnt:
         chain = [_taught(one, health) for one in chain]
-    later = [one for one in chain if health.model(one.model).is_avoided]
+    known = health.models
+    later = [one for one in chain if one.model in known and known[one.model].is_avoided]
     if not later:
         return tuple(chain)
     first = [one for one in chain if one not in later]
@@ -45,7 +48,7 @@ def by_health(
 
 def _with_key(chain: Sequence[Candidate], standing: Standing, notes: list[str]) -> Sequence[Candidate]:
     """Those of the chain that may be asked with a key that is doing like this."""
-    if standing.state == "closed" or (standing.state == "half_open" and not standing.probing):
+    if standing.state == "half_open" and not standing.probing:
         return chain
     local = [one for one in chain if one.route == "local"]
     if len(local) == len(chain):

@@ -40,9 +40,9 @@ def price_at(model: Model, prompt_tokens: int, utc_minutes: int | None = None) -
     return price
 
 
-def estimate(model: Model, usage: Usage, utc_minutes: int | None = None) -> int | None:
+def estimate(model: Model | None, usage: Usage, utc_minutes: int | None = None) -> int | None:
     """What this usage costs at the listed price, in units; None where that is not known."""
-    price = price_at(model, usage.prompt_tokens, utc_minutes)
+    price = None if model is None else price_at(model, usage.prompt_tokens, utc_minutes)
     if price is None or price.prompt is None or price.completion is None:
         return None
     cached, written, thought = usage.cached_tokens, usage.cache_write_tokens, usage.reasoning_tokens

@@ -14,6 +14,7 @@ from .types import Failover, Message, Policy, Timeouts
 
 StructT = TypeVar("StructT", bound=Struct)
 
+_NO_POLICY = Policy()
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
@@ -98,7 +99,7 @@ def flag(name: str, said: object) -> bool:
 def policy(said: object) -> Policy:
     """One word is the way in which a broken answer is taken up."""
     if said is None:
-        return Policy()
+        return _NO_POLICY
     if isinstance(said, Policy):
         return _checked(said, "policy")
     if said in get_args(Failover):

@@ -83,7 +83,8 @@ def _refused(run: Run, fault: Fault, job: Try, candidate: Candidate) -> ByteErro
 
 def plan(ask: Ask, deck: Deck) -> Plan:
     """Route alone: who would be asked, and why. Nothing is sent."""
-    access.admit_request(ask)
+    if ask.caller is not None:
+        access.admit_request(ask)
     chosen = choose(
         ask,
         deck.config,
@@ -120,7 +121,7 @@ def _ask_model(run: Run, candidate: Candidate, before: Tried | None, last: bool)
         is_first = failed is None and not turn.refusals
         if is_first and before is not None and candidate.model != before.record.model:
             yield from _tell(run, _fell_back(before, candidate))
-        rival = run.rival() if is_first else None
+        rival = run.rival() if is_first and run.plan.policy.hedge else None
         if rival is None:
             tried = yield from attempt(job, run.at, run.deadline)
             run.record(tried, job, candidate)

@@ -213,8 +213,8 @@ class Run:
         self.purse.spend(record.cost_units, job.intent.worst_units)
 
     def rival(self) -> Candidate | None:
-        """Who starts as well where the first one is late; None where that is not wanted, or nobody is left."""
-        if not self.plan.policy.hedge or self.story.is_told:
+        """Who starts as well where the first one is late; None where words have come already, or nobody is left."""
+        if self.story.is_told:
             return None
         return next((one for one in self.queue if one.route not in self.gone), None)
 

@@ -91,7 +91,9 @@ def choose(
     chain = _chain_of(ask, deck, {} if chains is None else chains)
     plan, notes = chain.plan, list(chain.plan.notes)
     policy = _policy(ask, config, plan.policy)
-    candidates = access.admitted(ask.caller, plan.candidates, notes)
+    candidates = plan.candidates
+    if ask.caller is not None:
+        candidates = access.admitted(ask.caller, candidates, notes)
     if size(ask.messages) > chain.room:
         candidates = _fitting(ask, candidates, policy, deck, notes)
     bounds = ask.timeouts or plan.timeouts

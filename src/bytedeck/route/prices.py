@@ -113,7 +113,8 @@ def _at_most(price: Price | None, prompt: int, completion: int, searches: int) -
             return _units((prompt, into), (completion, out), (searches, search), (1, fee))
     except ValueError:  # beyond any sum of money
         return None
-    return prompt * units[0] + completion * units[1] + searches * units[2] + units[3]
+    a_token_in, a_token_out, a_search, a_request = units
+    return prompt * a_token_in + completion * a_token_out + searches * a_search + a_request
 
 
 def _dearest_of(price: Price) -> tuple[Decimal, ...]:

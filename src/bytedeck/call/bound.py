@@ -124,8 +124,7 @@ def with_ceiling(body: dict[str, Any], candidate: Candidate) -> dict[str, Any]:
     if price is None:
         return {**body, "provider": {**provider, "max_price": {"request": 0, **ceiling}}} if ceiling else body
     # The catalogue's prices are per token, this field's are per million (wire reference 3.5).
-    per_million = {name: getattr(price, name) for name in ("prompt", "completion")}
-    for name, usd in per_million.items():
+    for name, usd in (("prompt", price.prompt), ("completion", price.completion)):
         if usd is not None:
             ceiling[name] = _lower(ceiling.get(name), usd * _MILLION)
     ceiling["request"] = _lower(ceiling.get("request"), price.request or Decimal(0))
@@ -134,5 +133,5 @@ def with_ceiling(body: dict[str, Any], candidate: Candidate) -> dict[str, Any]:
 
 def _lower(theirs: object, ours: Decimal) -> Decimal:
     """The caller's own ceiling where it is the lower one."""
-    said = _usd(theirs)
+    said = None if theirs is None else _usd(theirs)
     return ours if said is None else min(said, ours)

@@ -95,6 +95,8 @@ class Health(Struct, frozen=True, kw_only=True):
     """What models have taught by refusing, by their id."""
     due: bool = False
     """Whether some model or key waits for a request that tries it."""
+    calm: bool = False
+    """Whether nobody in it is to be avoided, tried or counted: each is closed, and no failure is its last."""
 
     def model(self, id_: str) -> Standing:
         """How the model is doing."""

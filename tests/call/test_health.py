@@ -88,6 +88,8 @@ def test_the_figures(told: Told) -> None:
     assert (one.error_rate, one.failures, one.state) == (1 / 101, 1, "closed")
     assert (one.first_token_p50, one.first_token_p95) == (0.5, 0.95)
     assert one.tokens_per_second == pytest.approx(50)
+    key = told.key()
+    assert (key.attempts, key.measured, key.first_token_p95, key.tokens_per_second) == (100, 0, None, None)
 
 
 def test_a_lost_race_was_not_quick(told: Told) -> None:
@@ -318,6 +320,32 @@ def test_what_models_teach(told: Told) -> None:
     told.pass_(30 * 86_400)
     assert told.book.snapshot(told.now).learnt == {}
     assert set(health.LESSONS) <= set(TABLE)
+
+
+@pytest.mark.parametrize("outcome", ["unavailable", "authentication"])
+def test_calm(told: Told, outcome: str) -> None:
+    """While nobody has failed, or is being tried: a failure ends it at once, a success that clears it brings it back."""
+    assert told.book.snapshot(told.now).calm
+    told.tell("answered", "abandoned")
+    assert told.book.snapshot(told.now).calm
+    told.tell(outcome)
+    assert not told.book.snapshot(told.now).calm
+    told.tell("answered")
+    assert told.book.snapshot(told.now).calm
+    told.tell(*[outcome] * 3)
+    told.pass_(6)
+    probe, other = told.begin(), told.begin()
+    told.end(probe, "answered")
+    assert (told.model().state, told.key().state) == ("closed", "closed")
+    assert not told.book.snapshot(told.now).calm  # the other one began to try it, too
+    told.end(other, "abandoned")
+    assert told.book.snapshot(told.now).calm
+
+
+def test_where_retries_are_rationed_it_is_not_calm(told: Told) -> None:
+    """Though its last attempt went well."""
+    told.tell(*["unavailable", "answered"] * 5)
+    assert not told.book.snapshot(told.now).calm
 
 
 def test_a_snapshot_is_made_anew_only_where_something_changed(told: Told) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import TABLE
 from ..health import UNKNOWN, Health, Learnt, Lesson, Seen, Standing
@@ -44,32 +45,41 @@ SET_BACK = 5 * SECOND
 _LOCAL = "local/"
 
 
+def _kinds(whose: str) -> dict[str, Kind]:
+    blamed: dict[str, Kind] = {
+        code: "gone" if code in LENGTHS else "failed" for code, row in TABLE.items() if row.blames == whose
+    }
+    return {"answered": "ok", **blamed}
+
+
+# What an outcome says of the model, and what of the key. All others say nothing.
+_OF_MODELS, _OF_KEYS = _kinds("model"), _kinds("key")
+
+
 class _Event(Struct, frozen=True, gc=False):
     """What is kept of an attempt."""
 
     ended: int
-    begun: int
     kind: Kind | None
     """None: it says nothing, but was measured."""
-    outcome: str
-    first_token: float = -1.0
-    """Seconds; below 0: not measured."""
-    generating: float = 0.0
-    """Seconds from the first token to the end."""
-    tokens: int = 0
+    seen: Seen
 
 
 def _order(event: _Event) -> tuple[int, int, str]:
-    return event.ended, event.begun, event.outcome
+    return event.ended, event.seen.begun, event.seen.outcome
 
 
 class _Subject:
     """A model or a key: its latest attempts, and what follows from them."""
 
-    __slots__ = ("base", "breaker", "claim", "events", "looked", "name", "running", "standing", "trail")
+    __slots__ = (
+        "base", "breaker", "claim", "events", "is_timed", "looked", "name", "running", "standing", "trail",
+    )  # fmt: skip
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, is_timed: bool) -> None:
         self.name = name
+        self.is_timed = is_timed
+        """Whether how quick it was is told: a model; a key is neither quick nor slow."""
         self.events: list[_Event] = []
         """In the order of their ends."""
         self.trail: list[Breaker] = []
@@ -86,28 +96,35 @@ class _Subject:
 
     def add(self, event: _Event) -> None:
         """Take one more attempt into account, at its place."""
-        events, trail = self.events, self.trail
-        place = len(events)
+        events = self.events
         if events and event.ended <= events[-1].ended:
-            place = bisect_right(events, _order(event), key=_order)
+            self._insert(event)
+        else:
+            events.append(event)
+            self.breaker = self._after(self.breaker, event, len(events) - 1)
+            self.trail.append(self.breaker)
+        if len(events) > MOST_ATTEMPTS:
+            self.base = self.trail[0]
+            del events[0], self.trail[0]
+
+    def _insert(self, event: _Event) -> None:
+        """One that ended before others that are known: what follows from those follows anew."""
+        events, trail = self.events, self.trail
+        place = bisect_right(events, _order(event), key=_order)
         events.insert(place, event)
         del trail[place:]
         for at in range(place, len(events)):
-            trail.append(self._after(trail[-1] if trail else self.base, at))
+            trail.append(self._after(trail[-1] if trail else self.base, events[at], at))
         self.breaker = trail[-1]
-        if len(events) > MOST_ATTEMPTS:
-            self.base = trail[0]
-            del events[0], trail[0]
 
-    def _after(self, before: Breaker, place: int) -> Breaker:
-        event = self.events[place]
-        if event.kind is None or (event.kind == "ok" and not (before.until or before.failures)):
+    def _after(self, before: Breaker, event: _Event, place: int) -> Breaker:
+        """The breaker after the attempt in this place, by the one before it."""
+        kind, seen = event.kind, event.seen
+        if kind is None or (kind == "ok" and not (before.until or before.failures)):
             return before
-        may_crowd = event.kind == "failed" and not before.until
+        may_crowd = kind == "failed" and not before.until
         crowded = may_crowd and _too_many(self._lately(before, event.ended, place))
-        return breaker.step(
-            before, self.name, event.kind, event.outcome, event.begun, event.ended, crowded=crowded
-        )
+        return breaker.step(before, self.name, kind, seen.outcome, seen.begun, event.ended, crowded=crowded)
 
     def _lately(self, before: Breaker, now: int, place: int) -> Iterator[Kind]:
         """What the last minute's attempts say, back from a place; none that began before the breaker last closed."""
@@ -115,7 +132,7 @@ class _Subject:
             event = self.events[at]
             if event.ended <= now - RATE_WINDOW:
                 return
-            if event.kind is not None and event.begun >= before.closed:
+            if event.kind is not None and event.seen.begun >= before.closed:
                 yield event.kind
 
     def is_probing(self, now: int) -> bool:
@@ -132,7 +149,8 @@ class _Subject:
         within = [one for one in self.events if one.ended > now - WINDOW]
         telling = [one for one in within if one.kind is not None]
         failed = [one for one in telling if one.kind != "ok"]
-        measured = sorted(one.first_token for one in within if one.first_token >= 0)
+        timed = [one.seen for one in within if (one.seen.first_token or 0) >= 0] if self.is_timed else []
+        measured = sorted(one.first_token for one in timed if one.first_token is not None)
         self.looked = now
         self.standing = Standing(
             state=state,
@@ -143,7 +161,7 @@ class _Subject:
             first_token_p50=_rank(measured, 50),
             first_token_p95=_rank(measured, 95),
             measured=len(measured),
-            tokens_per_second=_speed(within),
+            tokens_per_second=_speed(timed),
             again_in=(self.breaker.until - now) / SECOND if state == "open" else None,
             may_repeat=state == "closed" and not lately,
             **self._last_failure(now),
@@ -153,8 +171,12 @@ class _Subject:
     def _last_failure(self, now: int) -> dict[str, Any]:
         for event in reversed(self.events):
             if event.kind not in (None, "ok") and (self.breaker.until or event.ended > now - HORIZON):
-                return {"last_failure": event.outcome, "failed_ago": max(0, now - event.ended) / SECOND}
+                return {"last_failure": event.seen.outcome, "failed_ago": max(0, now - event.ended) / SECOND}
         return {}
+
+    def is_calm(self) -> bool:
+        """Whether it has not failed lately, and nobody tries it: what goes well then changes only its figures."""
+        return self.standing.may_repeat and not (self.breaker.until or self.breaker.failures or self.running)
 
     def is_stale(self, now: int) -> bool:
         """Whether the standing has to be made anew: something happened, or time alone has changed it."""
@@ -179,6 +201,8 @@ class Book:
         self._snapshot = Health()
         self._good_until = 0
         self._now = 0
+        self._is_calm = False
+        """Whether all are (`_Subject.is_calm`), from a look until one changes: what begins then tries nobody."""
 
     def begun(self, seen: Seen) -> None:
         """An attempt was begun."""
@@ -187,6 +211,8 @@ class Book:
         if len(self._running) >= MOST_RUNNING:
             self._end(next(iter(self._running)))
         self._running[seen.attempt] = seen
+        if self._is_calm:
+            return
         for subject in (self._models.get(seen.model), self._keys.get(seen.key)):
             if subject is None or not subject.breaker.until:
                 continue
@@ -198,16 +224,25 @@ class Book:
     def ended(self, seen: Seen) -> None:
         """An attempt has ended; `begun` may have told of it before."""
         self._end(seen.attempt)
-        if seen.outcome in LESSONS:
-            self.learn(Learnt(seen.model, seen.outcome, seen.ended or 0))
-        self._tell(self._models, seen.model, _for_model(seen))
-        if seen.key and not seen.model.startswith(_LOCAL):  # a model on this machine needs no key
-            self._tell(self._keys, seen.key, _for_key(seen))
+        outcome, at = seen.outcome, seen.ended or 0
+        if outcome in LESSONS:
+            self.learn(Learnt(seen.model, outcome, at))
+        kind = _OF_MODELS.get(outcome)
+        kept = seen if kind is not None else _measured(seen)
+        if kept is not None:
+            self._tell(self._models, seen.model, _Event(at, kind, kept))
+        kind = _OF_KEYS.get(outcome)
+        # A model on this machine needs no key.
+        if kind is not None and seen.key and not seen.model.startswith(_LOCAL):
+            self._tell(self._keys, seen.key, _Event(at, kind, seen))
 
-    def _tell(self, subjects: dict[str, _Subject], name: str, event: _Event | None) -> None:
-        if event is None:
-            return
-        subject = _of(subjects, name)
+    def _tell(self, subjects: dict[str, _Subject], name: str, event: _Event) -> None:
+        subject = subjects.pop(name, None)
+        if subject is None:
+            subject = _Subject(name, subjects is self._models)
+            if len(subjects) >= MOST_SUBJECTS:  # the one that was asked the longest ago goes
+                del subjects[next(iter(subjects))]
+        subjects[name] = subject
         was = subject.breaker
         subject.add(event)
         # What goes well and changes nothing can wait for the next look.
@@ -257,7 +292,7 @@ class Book:
 
     def _end(self, attempt: str) -> None:
         seen = self._running.pop(attempt, None)
-        if seen is None:
+        if seen is None or self._is_calm:
             return
         for subject in (self._models.get(seen.model), self._keys.get(seen.key)):
             if subject is not None and subject.running and subject.running.pop(attempt, 0):
@@ -267,6 +302,7 @@ class Book:
         """The snapshot is not true any more."""
         subject.looked = 0
         self._good_until = 0
+        self._is_calm = False
 
     def _look(self, now: int) -> Health:
         if now < self._now - SET_BACK:
@@ -276,6 +312,8 @@ class Book:
             self._end(first.attempt)
         models, keys = _standings(self._models, now), _standings(self._keys, now)
         every = (*models.values(), *keys.values())
+        subjects = (*self._models.values(), *self._keys.values())
+        self._is_calm = all(one.is_calm() for one in subjects)
         turns = (one.again_in for one in every if one.again_in is not None)
         self._good_until = now + min(FRESH, *(int(one * SECOND) for one in turns), FRESH)
         self._snapshot = Health(
@@ -283,6 +321,7 @@ class Book:
             keys=keys,
             learnt=self._lessons(now),
             due=any(one.state == "half_open" and not one.probing for one in every),
+            calm=self._is_calm,
         )
         return self._snapshot
 
@@ -294,43 +333,12 @@ class Book:
         return {model: lessons for model, lessons in lasting.items() if lessons}
 
 
-def _kind(outcome: str, whose: str) -> Kind | None:
-    """What an outcome says of the model, or of the key; None: nothing."""
-    if outcome == "answered":
-        return "ok"
-    row = TABLE.get(outcome)
-    if row is None or row.blames != whose:
-        return None
-    return "gone" if outcome in LENGTHS else "failed"
-
-
-def _for_model(seen: Seen) -> _Event | None:
-    """What is kept of an attempt for the model that was asked; None: nothing."""
-    kind = _kind(seen.outcome, "model")
-    first = -1.0 if seen.first_token is None else seen.first_token
-    generating = seen.seconds - first if 0 <= first < seen.seconds else 0.0
-    if seen.outcome == "lost_race" and first < 0:
-        first = seen.seconds  # it would have taken longer: left out, only the quick ones would be measured
-    if kind is None and first < 0:
-        return None
-    return _Event(seen.ended or 0, seen.begun, kind, seen.outcome, first, generating, seen.tokens)
-
-
-def _for_key(seen: Seen) -> _Event | None:
-    """What is kept of an attempt for the key that asked; None: nothing."""
-    kind = _kind(seen.outcome, "key")
-    return None if kind is None else _Event(seen.ended or 0, seen.begun, kind, seen.outcome)
-
-
-def _of(subjects: dict[str, _Subject], name: str) -> _Subject:
-    """The subject of this name; the one that was asked the longest ago goes where there are too many."""
-    found = subjects.pop(name, None)
-    if found is None:
-        found = _Subject(name)
-        if len(subjects) >= MOST_SUBJECTS:
-            del subjects[next(iter(subjects))]
-    subjects[name] = found
-    return found
+def _measured(seen: Seen) -> Seen | None:
+    """What is kept of an attempt that says nothing of the model that was asked: how quick it was; None: nothing."""
+    if seen.first_token is not None and seen.first_token >= 0:
+        return seen
+    # It would have taken longer: left out, only the quick ones would be measured.
+    return replace(seen, first_token=seen.seconds) if seen.outcome == "lost_race" else None
 
 
 def _standings(subjects: dict[str, _Subject], now: int) -> dict[str, Standing]:
@@ -354,7 +362,11 @@ def _rank(ordered: list[float], percent: int) -> float | None:
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)] if ordered else None
 
 
-def _speed(events: Iterable[_Event]) -> float | None:
-    """Tokens per second over all answers that took any time."""
-    timed = [one for one in events if one.generating > 0 and one.tokens]
-    return sum(one.tokens for one in timed) / sum(one.generating for one in timed) if timed else None
+def _speed(seen: Iterable[Seen]) -> float | None:
+    """Tokens per second, from the first token to the end, over all answers that took any time."""
+    timed = [
+        (one.tokens, one.seconds - one.first_token)
+        for one in seen
+        if one.tokens and one.first_token is not None and one.first_token < one.seconds
+    ]
+    return sum(tokens for tokens, _ in timed) / sum(seconds for _, seconds in timed) if timed else None

@@ -43,7 +43,8 @@ class Watch:
         """`clock`: microseconds since 1970. Does no I/O."""
         self._store = store
         self._clock = clock
-        self._noted: deque[tuple[int, Intent | Settlement]] = deque(maxlen=_MOST_NOTED)
+        self._noted: deque[Seen | tuple[Settlement, int]] = deque(maxlen=_MOST_NOTED)
+        """What has begun, and what has ended and when."""
         self._renew()
         _watches.add(self)
 
@@ -62,24 +63,35 @@ class Watch:
 
     def begin(self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None = None) -> None:
         """See `Store.begin`. What is not written runs all the same, unless a limit has refused it."""
-        self.begin_all([Beginning(intent, done, claim)])
+        self._store.begin(intent, self._noting(intent, done, claim), claim)
 
     def begin_all(self, beginnings: Sequence[Beginning]) -> None:
         """See `Store.begin_all`, and `begin`."""
-        self._store.begin_all([self._noting(one) for one in beginnings])
+        self._store.begin_all(
+            [
+                Beginning(one.intent, self._noting(one.intent, one.done, one.claim), one.claim)
+                for one in beginnings
+            ]
+        )
 
-    def _noting(self, one: Beginning) -> Beginning:
-        intent, claim = one.intent, one.claim
+    def _noting(
+        self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None
+    ) -> Callable[[Verdict], None]:
+        """What the verdict is told to. Only what no limit may keep back has begun by now."""
         if claim is None:
-            self._noted.append((self._clock(), intent))
-            return one
+            self._note(intent)
+            return done
 
         def told(verdict: Verdict) -> None:
             if not isinstance(verdict, Later | Denied):
-                self._noted.append((self._clock(), intent))
-            one.done(verdict)
+                self._note(intent)
+            done(verdict)
 
-        return Beginning(intent, told, claim)
+        return told
+
+    def _note(self, intent: Intent) -> None:
+        key = intent.upstream_key or intent.key
+        self._noted.append(Seen(attempt=intent.attempt, model=intent.model, key=key, begun=self._clock()))
 
     def mark(self, attempt: str, generation_id: str) -> None:
         """See `Store.mark`."""
@@ -87,7 +99,7 @@ class Watch:
 
     def settle(self, settlement: Settlement) -> None:
         """See `Store.settle`."""
-        self._noted.append((self._clock(), settlement))
+        self._noted.append((settlement, self._clock()))
         self._store.settle(settlement)
 
     # What a request asks
@@ -169,14 +181,12 @@ class Watch:
         """Fold what was noted. Only with the lock."""
         noted, book = self._noted, self._book
         while noted:
-            at, row = noted.popleft()
-            if isinstance(row, Intent):
+            row = noted.popleft()
+            if isinstance(row, Seen):
                 self._own[row.attempt] = None
-                book.begun(
-                    Seen(attempt=row.attempt, model=row.model, key=row.upstream_key or row.key, begun=at)
-                )
-            elif (begun := book.running(row.attempt)) is not None:
-                book.ended(_ended(begun, row, at))
+                book.begun(row)
+            elif (begun := book.running(row[0].attempt)) is not None:
+                book.ended(_ended(begun, *row))
         while len(self._own) > _MOST_NOTED:
             del self._own[next(iter(self._own))]
 

@@ -43,11 +43,12 @@ from .io.watch import Watch
 from .io.wire import Endpoint, Endpoints, Late, WireError
 from .pipeline import Deck
 from .route import resolve, tasks
+from .route.choose import Chains
 from .run import Run
 from .standing import Explanation as Explanation
 from .standing import Outlook as Outlook
 from .standing import Standings, judged, standings
-from .types import Ask, Failover, Message, Plan, Policy, Route, Timeouts
+from .types import UNSAID, Ask, Failover, Message, Plan, Policy, Route, Timeouts
 
 if TYPE_CHECKING:
     from .io.cache import Cache
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from .io.wire import Wire
 
 _DAY = 24 * 60  # minutes
+_WELL = Health()
 # What only a stream takes; sent along as fields of the request they would do nothing.
 _OF_STREAMS = frozenset({"can_erase", "on_chunk"})
 
@@ -188,7 +190,7 @@ class House:
         caller: Caller | None = None,
     ) -> Ask:
         """What a caller's arguments mean. Raises InvalidRequest for what cannot be meant. `caller`: whose virtual key asks."""
-        if misplaced := _OF_STREAMS & params.keys():
+        if params and (misplaced := _OF_STREAMS & params.keys()):
             raise InvalidRequest(f"{min(misplaced)} is for `stream`, which shows an answer while it comes.")
         return Ask(
             id=_request_id(),
@@ -203,9 +205,9 @@ class House:
             timeouts=arguments.timeouts(timeout) if isinstance(timeout, Timeouts) else None,
             total_timeout=None if isinstance(timeout, Timeouts) else arguments.seconds(timeout),
             max_cost_units=arguments.max_cost(max_cost),
-            headers=tuple((headers or {}).items()),
-            policy=arguments.policy(policy),
-            can_erase=arguments.flag("can_erase", can_erase),
+            headers=tuple(headers.items()) if headers else (),
+            policy=UNSAID if policy is None else arguments.policy(policy),
+            can_erase=can_erase is True or arguments.flag("can_erase", can_erase),
         )
 
     def deck(self, ask: Ask) -> Deck:
@@ -238,29 +240,29 @@ class House:
         return Rules() if self.scripted else self.config.rules
 
     def known(self, ask: Ask) -> Deck:
-        """What is known at this moment. Looks at the local model only where it matters."""
-        config = self.config
+        """What is known at this moment: the last deck, for as long as nothing that it tells has changed.
+
+        Looks at the local model only where it matters.
+        """
+        config, catalog, health = self.config, None, _WELL
         if self.scripted:
             config = replace(config, rules=self.rules)
-        has_key = config.api_key is not None or self.scripted
+        else:
+            catalog, health = self.models.current(), self.watch.health()
+        has_key = self.scripted or config.api_key is not None
         has_local, reason = False, ""
         if not has_key or any(name.startswith("local/") for name in ask.models):
-            status = self.local.status()
-            # Said in the middle of a sentence there, not beside the model's name.
-            reason = status.reason.replace("It ", "the local model ", 1).replace(
-                "Its ", "the local model's ", 1
-            )
-            has_local = status.ready
-        return self._dealt(config, has_key, has_local, reason)
-
-    def _dealt(self, config: Config, has_key: bool, has_local: bool, reason: str) -> Deck:
-        """The deck of this moment, with what was worked out for those before it that were alike."""
-        catalog = None if self.scripted else self.models.current()
-        health = Health() if self.scripted else self.watch.health()
+            has_local, reason = self._local_way()
+        minutes = int(time.time()) // 60 % _DAY
         last, ways = self._deck, (has_key, has_local, reason)
-        is_alike = last is not None and last.config is config and last.catalog is catalog
-        if last is None or not is_alike or ways != (last.has_key, last.has_local, last.local_reason):
-            last = None
+        if last is None or last.config is not config or last.catalog is not catalog:
+            chains: Chains = {}
+        elif ways != (last.has_key, last.has_local, last.local_reason):
+            chains = {}
+        elif last.health is health and last.utc_minutes == minutes:
+            return last
+        else:
+            chains = last.chains
         self._deck = Deck(
             config=config,
             catalog=catalog,
@@ -268,11 +270,18 @@ class House:
             has_local=has_local,
             local_reason=reason,
             clean=self.clean,
-            utc_minutes=int(time.time()) // 60 % _DAY,
+            utc_minutes=minutes,
             health=health,
-            chains={} if last is None else last.chains,
+            chains=chains,
         )
         return self._deck
+
+    def _local_way(self) -> tuple[bool, str]:
+        """Whether the local model can answer, and why not, as it is said in the middle of a sentence."""
+        status = self.local.status()
+        # The status says it beside the model's name.
+        reason = status.reason.replace("It ", "the local model ", 1)
+        return status.ready, reason.replace("Its ", "the local model's ", 1)
 
     def explain(self, ask: Ask) -> Explanation:
         """Who would be asked, what it could cost, and what limits would say. Nothing is sent, taken or written."""
@@ -354,7 +363,8 @@ class House:
     def endpoints(self) -> Endpoints:
         """Where requests go by the configuration of this moment, also when there is another one."""
         config = self.config
-        return lambda route: self.endpoint(route, config)
+        upstream = endpoint(config)
+        return lambda route: upstream if route == "openrouter" else self.endpoint(route, config)
 
     def endpoint(self, route: Route, config: Config | None = None) -> Endpoint:
         """Where a route's requests go; starts the local model if it is the one."""

@@ -56,12 +56,18 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
     def over(self, below: Policy) -> Policy:
         """This policy where it says something, the one below elsewhere."""
+        if self == UNSAID:
+            return below
         return Policy(
             failover=self.failover or below.failover,
             hedge=below.hedge if self.hedge is None else self.hedge,
             compact=below.compact if self.compact is None else self.compact,
             stream_tools=below.stream_tools if self.stream_tools is None else self.stream_tools,
         )
+
+
+UNSAID = Policy()
+"""All of what lies below holds."""
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -94,7 +100,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     """What all attempts together may cost at most, in units of 10⁻¹² USD."""
     headers: tuple[tuple[str, str], ...] = ()
     """Extra request headers, passed on."""
-    policy: Policy = Policy()
+    policy: Policy = UNSAID
     """Overrides the key's, the task's and the general one."""
     can_erase: bool = True
     """Whether the caller can be told to take back words that it was shown (a `restart`). Without it, an

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -224,7 +225,9 @@ class AsyncHub(Face):
         """The network, made at first use in a loop: connections belong to their loop."""
         import asyncio
 
-        loop = asyncio.get_running_loop()
+        return self._wire_in(asyncio.get_running_loop())
+
+    def _wire_in(self, loop: asyncio.AbstractEventLoop) -> AsyncWire:
         if self._wire is None or self._loop is not loop:
             from .io.aio import AsyncHttpWire
 
@@ -251,25 +254,37 @@ class AsyncHub(Face):
         """As `Hub.relay`."""
         return await self._drive(ask, parcel)
 
+    @cached_property
+    def _driver(self) -> type[AsyncDrive[Reply]]:
+        """Imported with the first request: like asyncio, which a hub that is only made need not pay."""
+        from .io.adrive import AsyncDrive
+
+        return AsyncDrive
+
     async def _drive(self, ask: Ask, parcel: Parcel | None = None) -> AsyncDrive[Reply]:
         import asyncio
 
-        from .io.adrive import AsyncDrive
-
-        loop = asyncio.get_running_loop()
+        loop, house = asyncio.get_running_loop(), self.house
         began = loop.time()
-        wire, patience = self.wire, self._patience(ask)
-        fetching = self._fetching
+        wire, patience = self._wire_in(loop), self._patience(ask)
+        if (is_due := self._may_fetch()) or patience:
+            await self._fetch(wire, is_due, patience)
+        if house.watch.is_behind() and not house.scripted:
+            await asyncio.to_thread(house.watch.catch_up)
+        flow = page(ask, parcel, house.deck(ask), began)
+        return self._driver(flow, self._receiver(loop), wire, sleep=self._sleep or asyncio.sleep)
+
+    async def _fetch(self, wire: AsyncWire, is_due: bool, patience: float) -> None:
+        """Let the catalogue come, unless it is on its way, and wait for it as long as that is worth it."""
+        import asyncio
+
+        loop, fetching = asyncio.get_running_loop(), self._fetching
         is_running = fetching is not None and not fetching.done() and fetching.get_loop() is loop
-        if not is_running and (self._may_fetch() or (patience and self.house.models.current() is not None)):
+        if not is_running and (is_due or self.house.models.current() is not None):
             fetching = self._fetching = loop.create_task(self.house.models.afetch(wire))
             is_running = True
         if patience and is_running and fetching is not None:
             await asyncio.wait({fetching}, timeout=patience)
-        if self.house.watch.is_behind() and not self.house.scripted:
-            await asyncio.to_thread(self.house.watch.catch_up)
-        flow = page(ask, parcel, self.house.deck(ask), began)
-        return AsyncDrive(flow, self._receiver(loop), wire, sleep=self._sleep or asyncio.sleep)
 
     def _receiver(self, loop: asyncio.AbstractEventLoop) -> Together:
         """What takes the marks of this loop's attempts."""

@@ -76,17 +76,24 @@ class Face:
     def _patience(self, ask: Ask) -> float:
         """Seconds worth waiting for a catalogue that is on its way: a bound on cost needs prices, and a
         named model may be newer than our copy. 0 for all others."""
-        models = self.house.models
         if self.house.scripted:
             return 0.0
-        own = ask.caller.budgets if ask.caller is not None else ()
-        budgets = (*self.house.config.rules.budgets, *own)
-        is_bound = ask.max_cost_units is not None or any(one.hard for one in budgets)
-        needs_prices = is_bound and models.current() is None
-        if not needs_prices and not (ask.models and models.unsure(ask.models)):
+        models = self.house.models
+        is_worth_it = (
+            self._is_bound(ask)
+            if models.current() is None
+            else bool(ask.models) and models.unsure(ask.models)
+        )
+        if not is_worth_it:
             return 0.0
         bounds = ask.timeouts or self.house.config.timeouts
         return min(TIMEOUT, ask.total_timeout or bounds.total)
+
+    def _is_bound(self, ask: Ask) -> bool:
+        """Whether a bound on cost or a hard budget holds."""
+        own = ask.caller.budgets if ask.caller is not None else ()
+        budgets = (*self.house.config.rules.budgets, *own)
+        return ask.max_cost_units is not None or any(one.hard for one in budgets)
 
     def _may_fetch(self) -> bool:
         return self.house.config.api_key is not None and not self.house.scripted and self.house.models.due()

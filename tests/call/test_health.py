@@ -282,6 +282,26 @@ def test_the_order_of_telling_does_not_matter(
     assert standings[0] == standings[1]
 
 
+@settings(max_examples=60, deadline=None)
+@given(runs=st.lists(st.tuples(st.integers(1, 250), st.integers(0, 4)), max_size=6), late=st.integers(0, 600))
+def test_looking_changes_nothing(runs: list[tuple[int, int]], late: int) -> None:
+    """Successes are read at the next look: who looks after each attempt, and who looks once, see the same."""
+    told, unseen = Told(), Told()
+    for well, ill in runs:
+        for outcome in ["answered"] * well + ["unavailable"] * ill:
+            for one in (told, unseen):
+                one.tell(outcome, first_token=well / 100, seconds=ill + 1.0, tokens=5)
+            told.model()
+    for one in (told, unseen):
+        ended = one.now - late
+        one.book.ended(
+            Seen(attempt="late-1", model="m", key="k", begun=ended - 1, ended=ended, outcome="unavailable")
+        )
+    told.pass_(1)
+    unseen.pass_(1)
+    assert told.book.snapshot(told.now) == unseen.book.snapshot(unseen.now)
+
+
 def test_memory_is_bounded(told: Told) -> None:
     """Of 20,000 models with three attempts each the latest 500 are kept, of one model the latest 200 attempts."""
     for n in range(20_000):

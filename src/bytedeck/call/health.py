@@ -7,6 +7,7 @@ of their ends, whatever the order in which they are told: processes that share a
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -73,7 +74,8 @@ class _Subject:
     """A model or a key: its latest attempts, and what follows from them."""
 
     __slots__ = (
-        "base", "breaker", "claim", "events", "is_timed", "looked", "name", "running", "standing", "trail",
+        "_latest", "_well", "base", "breaker", "claim", "events", "is_timed", "looked", "name", "running",
+        "standing", "trail",
     )  # fmt: skip
 
     def __init__(self, name: str, is_timed: bool) -> None:
@@ -86,6 +88,10 @@ class _Subject:
         """The breaker after each of them."""
         self.base = self.breaker = CLOSED
         """The breaker before the first of them, and after the last."""
+        self._well: deque[Seen] = deque(maxlen=MOST_ATTEMPTS)
+        """Successes that changed nothing but figures, and ended after all events: they become some when those are read."""
+        self._latest = 0
+        """When the last of all ended."""
         self.running: dict[str, int] = {}
         """When each running attempt began, of those that may close the breaker."""
         self.claim = ("", 0)
@@ -94,23 +100,40 @@ class _Subject:
         self.looked = 0
         """When the standing was made; 0: something has happened since."""
 
-    def add(self, event: _Event) -> None:
-        """Take one more attempt into account, at its place."""
-        events = self.events
-        if events and event.ended <= events[-1].ended:
-            self._insert(event)
-        else:
-            events.append(event)
-            self.breaker = self._after(self.breaker, event, len(events) - 1)
-            self.trail.append(self.breaker)
-        if len(events) > MOST_ATTEMPTS:
-            self.base = self.trail[0]
-            del events[0], self.trail[0]
+    def add(self, seen: Seen, ended: int, kind: Kind | None) -> bool:
+        """Take one more attempt into account, at its place. Whether that may change how it is doing, not only figures."""
+        was = self.breaker
+        self.looked = 0
+        if ended > self._latest:
+            self._latest = ended
+            if kind == "ok" and not (was.until or was.failures):
+                self._well.append(seen)
+                return False
+        self.gather()
+        self._insert(_Event(ended, kind, seen))
+        self._trim()
+        return was.until > 0 or self.breaker is not was
+
+    def gather(self) -> None:
+        """What went well is among the events from now on."""
+        if self._well:
+            self.events += [_Event(seen.ended or 0, "ok", seen) for seen in self._well]
+            self.trail += [self.breaker] * len(self._well)
+            self._well.clear()
+            self._trim()
+
+    def _trim(self) -> None:
+        surplus = len(self.events) - MOST_ATTEMPTS
+        if surplus > 0:
+            self.base = self.trail[surplus - 1]
+            del self.events[:surplus], self.trail[:surplus]
 
     def _insert(self, event: _Event) -> None:
-        """One that ended before others that are known: what follows from those follows anew."""
+        """What follows from those that ended later follows anew."""
         events, trail = self.events, self.trail
-        place = bisect_right(events, _order(event), key=_order)
+        place = len(events)
+        if events and event.ended <= events[-1].ended:
+            place = bisect_right(events, _order(event), key=_order)
         events.insert(place, event)
         del trail[place:]
         for at in range(place, len(events)):
@@ -230,26 +253,24 @@ class Book:
         kind = _OF_MODELS.get(outcome)
         kept = seen if kind is not None else _measured(seen)
         if kept is not None:
-            self._tell(self._models, seen.model, _Event(at, kind, kept))
+            self._tell(self._models, seen.model, kept, at, kind)
         kind = _OF_KEYS.get(outcome)
         # A model on this machine needs no key.
         if kind is not None and seen.key and not seen.model.startswith(_LOCAL):
-            self._tell(self._keys, seen.key, _Event(at, kind, seen))
+            self._tell(self._keys, seen.key, seen, at, kind)
 
-    def _tell(self, subjects: dict[str, _Subject], name: str, event: _Event) -> None:
+    def _tell(
+        self, subjects: dict[str, _Subject], name: str, seen: Seen, ended: int, kind: Kind | None
+    ) -> None:
         subject = subjects.pop(name, None)
         if subject is None:
             subject = _Subject(name, subjects is self._models)
             if len(subjects) >= MOST_SUBJECTS:  # the one that was asked the longest ago goes
                 del subjects[next(iter(subjects))]
         subjects[name] = subject
-        was = subject.breaker
-        subject.add(event)
         # What goes well and changes nothing can wait for the next look.
-        if subject.breaker is not was or was.until:
+        if subject.add(seen, ended, kind):
             self._changed(subject)
-        else:
-            subject.looked = 0
 
     def running(self, attempt: str) -> Seen | None:
         """What `begun` told of an attempt that has not ended."""
@@ -342,6 +363,8 @@ def _measured(seen: Seen) -> Seen | None:
 
 
 def _standings(subjects: dict[str, _Subject], now: int) -> dict[str, Standing]:
+    for one in subjects.values():
+        one.gather()
     for name in [name for name, one in subjects.items() if one.is_over(now)]:
         del subjects[name]
     return {

@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 _DAY = 24 * 60  # minutes
 _WELL = Health()
+# Nobody asks whether the local model could answer.
+_NOT_LOCAL = (False, "")
 # What only a stream takes; sent along as fields of the request they would do nothing.
 _OF_STREAMS = frozenset({"can_erase", "on_chunk"})
 
@@ -203,8 +205,10 @@ class House:
             caller=caller,
             streamed=streamed,
             timeouts=arguments.timeouts(timeout) if isinstance(timeout, Timeouts) else None,
-            total_timeout=None if isinstance(timeout, Timeouts) else arguments.seconds(timeout),
-            max_cost_units=arguments.max_cost(max_cost),
+            total_timeout=None
+            if timeout is None or isinstance(timeout, Timeouts)
+            else arguments.seconds(timeout),
+            max_cost_units=None if max_cost is None else arguments.max_cost(max_cost),
             headers=tuple(headers.items()) if headers else (),
             policy=UNSAID if policy is None else arguments.policy(policy),
             can_erase=can_erase is True or arguments.flag("can_erase", can_erase),
@@ -244,20 +248,20 @@ class House:
 
         Looks at the local model only where it matters.
         """
-        config, catalog, health = self.config, None, _WELL
+        config, catalog, health, has_key = self.config, None, _WELL, True
         if self.scripted:
             config = replace(config, rules=self.rules)
         else:
-            catalog, health = self.models.current(), self.watch.health()
-        has_key = self.scripted or config.api_key is not None
-        has_local, reason = False, ""
+            catalog, health, has_key = self.models.current(), self.watch.health(), config.api_key is not None
+        local = _NOT_LOCAL
         if not has_key or any(name.startswith("local/") for name in ask.models):
-            has_local, reason = self._local_way()
+            local = self._local_way()
         minutes = int(time.time()) // 60 % _DAY
-        last, ways = self._deck, (has_key, has_local, reason)
+        last = self._deck
+        # Whether there is a key stands in the configuration; a script has one of its own each time.
         if last is None or last.config is not config or last.catalog is not catalog:
             chains: Chains = {}
-        elif ways != (last.has_key, last.has_local, last.local_reason):
+        elif local != (last.has_local, last.local_reason):
             chains = {}
         elif last.health is health and last.utc_minutes == minutes:
             return last
@@ -267,8 +271,8 @@ class House:
             config=config,
             catalog=catalog,
             has_key=has_key,
-            has_local=has_local,
-            local_reason=reason,
+            has_local=local[0],
+            local_reason=local[1],
             clean=self.clean,
             utc_minutes=minutes,
             health=health,

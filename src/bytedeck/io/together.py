@@ -33,6 +33,7 @@ class Together:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._receiver = receiver
+        self.mark = receiver.mark  # nobody waits for it
         self._loop = loop
         self._clock = clock
         self._last = 0.0
@@ -68,10 +69,6 @@ class Together:
         """See `Store.begin_all`."""
         for one in beginnings:
             self.begin(one.intent, one.done, one.claim)
-
-    def mark(self, attempt: str, generation_id: str) -> None:
-        """See `Store.mark`."""
-        self._receiver.mark(attempt, generation_id)
 
     def settle(self, settlement: Settlement) -> None:
         """See `Store.settle`. No settlement overtakes its intent."""

@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from ..call.breaker import SECOND
 from ..call.health import HORIZON, SET_BACK, Book
 from ..claims import Claim, Denied, Later
@@ -42,6 +44,7 @@ class Watch:
     def __init__(self, store: Store, clock: Callable[[], int] = wall) -> None:
         """`clock`: microseconds since 1970. Does no I/O."""
         self._store = store
+        self.mark = store.mark  # it says nothing of a model
         self._clock = clock
         self._noted: deque[Seen | tuple[Settlement, int]] = deque(maxlen=_MOST_NOTED)
         """What has begun, and what has ended and when."""
@@ -63,24 +66,29 @@ class Watch:
 
     def begin(self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None = None) -> None:
         """See `Store.begin`. What is not written runs all the same, unless a limit has refused it."""
-        self._store.begin(intent, self._noting(intent, done, claim), claim)
+        if claim is None:
+            self._note(intent)
+        else:
+            done = self._noting(intent, done)
+        self._store.begin(intent, done, claim)
 
     def begin_all(self, beginnings: Sequence[Beginning]) -> None:
         """See `Store.begin_all`, and `begin`."""
-        self._store.begin_all(
-            [
-                Beginning(one.intent, self._noting(one.intent, one.done, one.claim), one.claim)
-                for one in beginnings
-            ]
-        )
+        rows: list[Beginning] = []
+        for one in beginnings:
+            if one.claim is None:
+                self._note(one.intent)
+                rows.append(one)
+            else:
+                rows.append(Beginning(one.intent, self._noting(one.intent, one.done), one.claim))
+        self._store.begin_all(rows)
 
-    def _noting(
-        self, intent: Intent, done: Callable[[Verdict], None], claim: Claim | None
-    ) -> Callable[[Verdict], None]:
-        """What the verdict is told to. Only what no limit may keep back has begun by now."""
-        if claim is None:
-            self._note(intent)
-            return done
+    def _note(self, intent: Intent) -> None:
+        key = intent.upstream_key or intent.key
+        self._noted.append(Seen(attempt=intent.attempt, model=intent.model, key=key, begun=self._clock()))
+
+    def _noting(self, intent: Intent, done: Callable[[Verdict], None]) -> Callable[[Verdict], None]:
+        """For an attempt that a limit may keep back: it begins with the verdict."""
 
         def told(verdict: Verdict) -> None:
             if not isinstance(verdict, Later | Denied):
@@ -88,14 +96,6 @@ class Watch:
             done(verdict)
 
         return told
-
-    def _note(self, intent: Intent) -> None:
-        key = intent.upstream_key or intent.key
-        self._noted.append(Seen(attempt=intent.attempt, model=intent.model, key=key, begun=self._clock()))
-
-    def mark(self, attempt: str, generation_id: str) -> None:
-        """See `Store.mark`."""
-        self._store.mark(attempt, generation_id)
 
     def settle(self, settlement: Settlement) -> None:
         """See `Store.settle`."""
@@ -215,11 +215,8 @@ class Watch:
 
 
 def _ended(begun: Seen, row: Settlement, at: int) -> Seen:
-    return Seen(
-        attempt=begun.attempt,
-        model=begun.model,
-        key=begun.key,
-        begun=begun.begun,
+    return replace(
+        begun,
         ended=at,
         outcome=row.outcome,
         first_token=row.first_token,

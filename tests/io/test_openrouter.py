@@ -66,6 +66,17 @@ def test_an_old_copy_is_used_and_renewed(make: Callable[..., Models], wire: Http
     wire.close()
 
 
+def test_who_names_known_models_renews_it_all_the_same(make: Callable[..., Models], wire: HttpWire) -> None:
+    """To have looked for a name is not to have asked for the catalogue."""
+    make().fetch(wire)
+    models = make()
+    old = time.time() - FRESH_FOR - 1
+    os.utime(models.path, (old, old))
+    assert not models.unsure([KNOWN])
+    assert models.due()
+    wire.close()
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"data": []}', b"\xff" * 100, b"<html>"])
 def test_a_damaged_copy_is_none(make: Callable[..., Models], damage: bytes) -> None:
     """A damaged copy costs the prices, not the answer."""

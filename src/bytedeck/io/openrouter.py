@@ -74,8 +74,10 @@ class Models:
         known = self.current()
         if known is None or time.time() - max(self._fetched, self._tried) < RETRY_AFTER:
             return False
+        if not any("/" in name and known.find(name) is None for name in names):
+            return False
         self._tried = time.time()
-        return any("/" in name and known.find(name) is None for name in names)
+        return True
 
     def take(self, body: bytes) -> Catalog:
         """A body as it was fetched becomes what is known, and the copy on disk. Raises ValueError."""

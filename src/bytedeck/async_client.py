@@ -266,21 +266,22 @@ class AsyncHub(Face):
 
         loop, house = asyncio.get_running_loop(), self.house
         began = loop.time()
-        wire, patience = self._wire_in(loop), self._patience(ask)
-        if (is_due := self._may_fetch()) or patience:
-            await self._fetch(wire, is_due, patience)
+        wire = self._wire_in(loop)
+        if not house.models.settled():
+            await self._renew(ask, wire)
         if house.watch.is_behind() and not house.scripted:
             await asyncio.to_thread(house.watch.catch_up)
         flow = page(ask, parcel, house.deck(ask), began)
         return self._driver(flow, self._receiver(loop), wire, sleep=self._sleep or asyncio.sleep)
 
-    async def _fetch(self, wire: AsyncWire, is_due: bool, patience: float) -> None:
-        """Let the catalogue come, unless it is on its way, and wait for it as long as that is worth it."""
+    async def _renew(self, ask: Ask, wire: AsyncWire) -> None:
+        """Let the catalogue come where it is due, or a request needs it, which then waits for it for a while."""
         import asyncio
 
+        patience = self._patience(ask)
         loop, fetching = asyncio.get_running_loop(), self._fetching
         is_running = fetching is not None and not fetching.done() and fetching.get_loop() is loop
-        if not is_running and (is_due or self.house.models.current() is not None):
+        if not is_running and (self._may_fetch() or (patience and self.house.models.current() is not None)):
             fetching = self._fetching = loop.create_task(self.house.models.afetch(wire))
             is_running = True
         if patience and is_running and fetching is not None:

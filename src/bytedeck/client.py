@@ -290,6 +290,13 @@ class Hub(Face):
 
     def _drive(self, ask: Ask, parcel: Parcel | None = None) -> Drive[Reply]:
         began = time.monotonic()
+        if not self.house.models.settled():
+            self._renew(ask)
+        flow = page(ask, parcel, self.house.deck(ask), began)
+        return Drive(flow, self.house.receiver, self.wire, sleep=self._sleep)
+
+    def _renew(self, ask: Ask) -> None:
+        """Let the catalogue come where it is due, or a request needs it, which then waits for it for a while."""
         wire, patience = self.wire, self._patience(ask)
         with self._lock:
             fetching = self._fetching
@@ -303,8 +310,6 @@ class Hub(Face):
                 fetching.start()
         if patience and fetching is not None:
             fetching.join(patience)
-        flow = page(ask, parcel, self.house.deck(ask), began)
-        return Drive(flow, self.house.receiver, self.wire, sleep=self._sleep)
 
     def close(self) -> None:
         """Write what is still to be written, let go of connections, end the local model. Idempotent."""

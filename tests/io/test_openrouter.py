@@ -14,7 +14,7 @@ from answers import CATALOGUE, error, whole
 from bytedeck import Hub
 from bytedeck.config import load
 from bytedeck.io.http import HttpWire
-from bytedeck.io.openrouter import FRESH_FOR, Models, endpoint
+from bytedeck.io.openrouter import FRESH_FOR, RETRY_AFTER, Models, endpoint
 from canary import CANARY
 from upstream import Upstream
 
@@ -74,6 +74,25 @@ def test_who_names_known_models_renews_it_all_the_same(make: Callable[..., Model
     os.utime(models.path, (old, old))
     assert not models.unsure([KNOWN])
     assert models.due()
+    wire.close()
+
+
+def test_settled(make: Callable[..., Models], wire: HttpWire) -> None:
+    """Not before it is known, nor once there may be a newer one."""
+    models = make()
+    assert not models.settled()
+    assert models.due()
+    assert not models.settled()
+    assert models.fetch(wire) is not None
+    assert models.settled()
+    assert not models.unsure(["openai/gpt-9"])
+    models = make()
+    old = time.time() - RETRY_AFTER - 1
+    os.utime(models.path, (old, old))
+    assert models.current() is not None
+    assert not models.settled()
+    assert models.unsure(["openai/gpt-9"])
+    assert models.settled()
     wire.close()
 
 

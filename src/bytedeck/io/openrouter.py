@@ -60,6 +60,11 @@ class Models:
                 self._fetched = self.path.stat().st_mtime
         return self._catalog
 
+    def settled(self) -> bool:
+        """Whether it is known, and was had or asked for just now: `due` and `unsure` would say no, whatever the names."""
+        asked = self._fetched if self._fetched > self._tried else self._tried
+        return self._catalog is not None and time.time() - asked < RETRY_AFTER
+
     def due(self) -> bool:
         """Whether to fetch now; says yes once, then not again for a while."""
         self.current()

@@ -256,7 +256,7 @@ class House:
         local = _NOT_LOCAL
         if not has_key or any(name.startswith("local/") for name in ask.models):
             local = self._local_way()
-        minutes = int(time.time()) // 60 % _DAY
+        minutes = time.time() // 60 % _DAY
         last = self._deck
         # Whether there is a key stands in the configuration; a script has one of its own each time.
         if last is None or last.config is not config or last.catalog is not catalog:
@@ -274,7 +274,7 @@ class House:
             has_local=local[0],
             local_reason=local[1],
             clean=self.clean,
-            utc_minutes=minutes,
+            utc_minutes=int(minutes),
             health=health,
             chains=chains,
         )

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from ..errors import TABLE
 from ..health import UNKNOWN, Health, Learnt, Lesson, Seen, Standing
+from ..types import Settlement
 from . import breaker
 from .breaker import CLOSED, LENGTHS, RATE_OF, RATE_WINDOW, SECOND, Breaker, Kind
 
@@ -46,15 +47,17 @@ SET_BACK = 5 * SECOND
 _LOCAL = "local/"
 
 
-def _kinds(whose: str) -> dict[str, Kind]:
-    blamed: dict[str, Kind] = {
-        code: "gone" if code in LENGTHS else "failed" for code, row in TABLE.items() if row.blames == whose
-    }
-    return {"answered": "ok", **blamed}
+def _kinds(outcome: str, blamed: str) -> tuple[Kind | None, Kind | None]:
+    kind: Kind = "gone" if outcome in LENGTHS else "failed"
+    return kind if blamed == "model" else None, kind if blamed == "key" else None
 
 
-# What an outcome says of the model, and what of the key. All others say nothing.
-_OF_MODELS, _OF_KEYS = _kinds("model"), _kinds("key")
+_KINDS: Mapping[str, tuple[Kind | None, Kind | None]] = {
+    **{code: _kinds(code, row.blames) for code, row in TABLE.items()},
+    "answered": ("ok", "ok"),
+}
+"""What an outcome says of the model, and of the key; None: nothing."""
+_NOTHING = None, None
 
 
 class _Event(Struct, frozen=True, gc=False):
@@ -247,17 +250,35 @@ class Book:
     def ended(self, seen: Seen) -> None:
         """An attempt has ended; `begun` may have told of it before."""
         self._end(seen.attempt)
-        outcome, at = seen.outcome, seen.ended or 0
+        self._take(seen, seen.ended or 0)
+
+    def settled(self, settlement: Settlement, at: int) -> None:
+        """An attempt of which `begun` told has ended at this moment; of another one nothing is known."""
+        begun = self._running.get(settlement.attempt)
+        if begun is None:
+            return
+        seen = replace(
+            begun,
+            ended=at,
+            outcome=settlement.outcome,
+            first_token=settlement.first_token,
+            seconds=settlement.seconds,
+            tokens=0 if settlement.usage is None else settlement.usage.completion_tokens,
+        )
+        self._end(seen.attempt)
+        self._take(seen, at)
+
+    def _take(self, seen: Seen, ended: int) -> None:
+        outcome = seen.outcome
         if outcome in LESSONS:
-            self.learn(Learnt(seen.model, outcome, at))
-        kind = _OF_MODELS.get(outcome)
-        kept = seen if kind is not None else _measured(seen)
+            self.learn(Learnt(seen.model, outcome, ended))
+        of_model, of_key = _KINDS.get(outcome, _NOTHING)
+        kept = seen if of_model is not None else _measured(seen)
         if kept is not None:
-            self._tell(self._models, seen.model, kept, at, kind)
-        kind = _OF_KEYS.get(outcome)
+            self._tell(self._models, seen.model, kept, ended, of_model)
         # A model on this machine needs no key.
-        if kind is not None and seen.key and not seen.model.startswith(_LOCAL):
-            self._tell(self._keys, seen.key, seen, at, kind)
+        if of_key is not None and seen.key and not seen.model.startswith(_LOCAL):
+            self._tell(self._keys, seen.key, seen, ended, of_key)
 
     def _tell(
         self, subjects: dict[str, _Subject], name: str, seen: Seen, ended: int, kind: Kind | None
@@ -271,10 +292,6 @@ class Book:
         # What goes well and changes nothing can wait for the next look.
         if subject.add(seen, ended, kind):
             self._changed(subject)
-
-    def running(self, attempt: str) -> Seen | None:
-        """What `begun` told of an attempt that has not ended."""
-        return self._running.get(attempt)
 
     def learn(self, lesson: Learnt) -> None:
         """A model has taught something; what is not known to teach does nothing."""

@@ -15,8 +15,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from msgspec.structs import replace
-
 from ..call.breaker import SECOND
 from ..call.health import HORIZON, SET_BACK, Book
 from ..claims import Claim, Denied, Later
@@ -185,8 +183,8 @@ class Watch:
             if isinstance(row, Seen):
                 self._own[row.attempt] = None
                 book.begun(row)
-            elif (begun := book.running(row[0].attempt)) is not None:
-                book.ended(_ended(begun, *row))
+            else:
+                book.settled(*row)
         while len(self._own) > _MOST_NOTED:
             del self._own[next(iter(self._own))]
 
@@ -212,17 +210,6 @@ class Watch:
             self._book.begun(seen)
         else:
             self._book.ended(seen)
-
-
-def _ended(begun: Seen, row: Settlement, at: int) -> Seen:
-    return replace(
-        begun,
-        ended=at,
-        outcome=row.outcome,
-        first_token=row.first_token,
-        seconds=row.seconds,
-        tokens=row.usage.completion_tokens if row.usage is not None else 0,
-    )
 
 
 def _in_child() -> None:

@@ -254,7 +254,7 @@ class Book:
 
     def settled(self, settlement: Settlement, at: int) -> None:
         """An attempt of which `begun` told has ended at this moment; of another one nothing is known."""
-        begun = self._running.get(settlement.attempt)
+        begun = self._end(settlement.attempt)
         if begun is None:
             return
         seen = replace(
@@ -265,7 +265,6 @@ class Book:
             seconds=settlement.seconds,
             tokens=0 if settlement.usage is None else settlement.usage.completion_tokens,
         )
-        self._end(seen.attempt)
         self._take(seen, at)
 
     def _take(self, seen: Seen, ended: int) -> None:
@@ -328,13 +327,15 @@ class Book:
         self._changed(subject)
         return True
 
-    def _end(self, attempt: str) -> None:
+    def _end(self, attempt: str) -> Seen | None:
+        """It does not run any more; what `begun` told of it."""
         seen = self._running.pop(attempt, None)
         if seen is None or self._is_calm:
-            return
+            return seen
         for subject in (self._models.get(seen.model), self._keys.get(seen.key)):
             if subject is not None and subject.running and subject.running.pop(attempt, 0):
                 self._changed(subject)
+        return seen
 
     def _changed(self, subject: _Subject) -> None:
         """The snapshot is not true any more."""

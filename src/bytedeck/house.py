@@ -254,7 +254,8 @@ class House:
         else:
             catalog, health, has_key = self.models.current(), self.watch.health(), config.api_key is not None
         local = _NOT_LOCAL
-        if not has_key or any(name.startswith("local/") for name in ask.models):
+        # One search tells that no name is local, as hardly one is.
+        if not has_key or ("local/" in "".join(ask.models) and _names_local(ask)):
             local = self._local_way()
         minutes = time.time() // 60 % _DAY
         last = self._deck
@@ -426,6 +427,10 @@ def _check_path(name: str, value: object) -> None:
     """A table that is given instead of a file would be looked for as one. Raises TypeError."""
     if not isinstance(value, str | os.PathLike | None):
         raise TypeError(f"{name} is a path in text, or a Path, and not a {type(value).__name__}")
+
+
+def _names_local(ask: Ask) -> bool:
+    return any(name.startswith("local/") for name in ask.models)
 
 
 def _is_due(standing: Standing) -> bool:

@@ -267,7 +267,7 @@ class AsyncHub(Face):
         loop, house = asyncio.get_running_loop(), self.house
         began = loop.time()
         wire = self._wire_in(loop)
-        if not house.models.settled():
+        if not house.models.settled(ask.models):
             await self._renew(ask, wire)
         if house.watch.is_behind() and not house.scripted:
             await asyncio.to_thread(house.watch.catch_up)

@@ -290,7 +290,7 @@ class Hub(Face):
 
     def _drive(self, ask: Ask, parcel: Parcel | None = None) -> Drive[Reply]:
         began = time.monotonic()
-        if not self.house.models.settled():
+        if not self.house.models.settled(ask.models):
             self._renew(ask)
         flow = page(ask, parcel, self.house.deck(ask), began)
         return Drive(flow, self.house.receiver, self.wire, sleep=self._sleep)

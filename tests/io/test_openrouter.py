@@ -78,22 +78,32 @@ def test_who_names_known_models_renews_it_all_the_same(make: Callable[..., Model
 
 
 def test_settled(make: Callable[..., Models], wire: HttpWire) -> None:
-    """Not before it is known, nor once there may be a newer one."""
+    """Not before it is known; for a name that is not in it no longer than it is worth nothing to ask; nor once it is old."""
+    unknown = "openai/gpt-9"
     models = make()
-    assert not models.settled()
+    assert not models.settled([KNOWN])
     assert models.due()
-    assert not models.settled()
+    assert not models.settled([KNOWN])
     assert models.fetch(wire) is not None
-    assert models.settled()
-    assert not models.unsure(["openai/gpt-9"])
+    assert models.settled([KNOWN, unknown, "an alias"])
+    assert not models.unsure([unknown])
     models = make()
-    old = time.time() - RETRY_AFTER - 1
-    os.utime(models.path, (old, old))
-    assert models.current() is not None
-    assert not models.settled()
-    assert models.unsure(["openai/gpt-9"])
-    assert models.settled()
+    aged(models, RETRY_AFTER + 1)
+    assert models.settled([KNOWN, "an alias"])
+    assert not models.settled([KNOWN, unknown])
+    assert models.unsure([unknown])
+    assert models.settled([KNOWN, unknown])
+    models = make()
+    aged(models, FRESH_FOR + 1)
+    assert not models.settled([KNOWN])
     wire.close()
+
+
+def aged(models: Models, seconds: float) -> None:
+    """What is known was fetched so long ago."""
+    then = time.time() - seconds
+    os.utime(models.path, (then, then))
+    assert models.current() is not None
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"data": []}', b"\xff" * 100, b"<html>"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -60,10 +60,15 @@ class Models:
                 self._fetched = self.path.stat().st_mtime
         return self._catalog
 
-    def settled(self) -> bool:
-        """Whether it is known, and was had or asked for just now: `due` and `unsure` would say no, whatever the names."""
-        asked = self._fetched if self._fetched > self._tried else self._tried
-        return self._catalog is not None and time.time() - asked < RETRY_AFTER
+    def settled(self, names: Sequence[str]) -> bool:
+        """Whether what is known will do for a request of these models: neither `due` nor `unsure` would say yes."""
+        known, asked = self._catalog, self._fetched if self._fetched > self._tried else self._tried
+        if known is None:
+            return False
+        now = time.time()
+        if now - asked < RETRY_AFTER:
+            return True
+        return now - self._fetched < FRESH_FOR and not _lacks(known, names)
 
     def due(self) -> bool:
         """Whether to fetch now; says yes once, then not again for a while."""
@@ -79,7 +84,7 @@ class Models:
         known = self.current()
         if known is None or time.time() - max(self._fetched, self._tried) < RETRY_AFTER:
             return False
-        if not any("/" in name and known.find(name) is None for name in names):
+        if not _lacks(known, names):
             return False
         self._tried = time.time()
         return True
@@ -127,6 +132,10 @@ class Models:
                     if status == 200:
                         return self.take(body)
         return None
+
+
+def _lacks(known: Catalog, names: Iterable[str]) -> bool:
+    return any("/" in name and known.find(name) is None for name in names)
 
 
 def get(wire: Wire, path: str, timeout: float) -> tuple[int, bytes]:

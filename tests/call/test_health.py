@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bytedeck.call import health
 from bytedeck.call.breaker import SECOND
@@ -300,6 +301,30 @@ def test_looking_changes_nothing(runs: list[tuple[int, int]], late: int) -> None
     told.pass_(1)
     unseen.pass_(1)
     assert told.book.snapshot(told.now) == unseen.book.snapshot(unseen.now)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    outcomes=st.lists(st.sampled_from(["answered", "unavailable", "abandoned"]), min_size=8, max_size=40),
+    late=st.sets(st.integers(0, 40)),
+)
+def test_what_is_forgotten_has_counted(outcomes: list[str], late: set[int]) -> None:
+    """A book that keeps few attempts comes to the same breaker as one that keeps all, also where some are told so late
+    that all they followed are forgotten."""
+    most, apart = 7, 61 * SECOND  # so that the last minute holds none of the forgotten
+    order = sorted(range(len(outcomes)), key=lambda place: place + (most + 0.5) * (place in late))
+    breakers = []
+    for kept in (most, 1000):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(health, "MOST_ATTEMPTS", kept)
+            book, found = Book(), []
+            for n in order:
+                at = T0 + n * apart
+                seen = Seen(attempt=f"{n}-1", model="m", key="k", begun=at, ended=at, outcome=outcomes[n])
+                book.ended(replace(seen, first_token=0.5))  # measured, so that each is kept
+                found.append(book._models["m"].breaker if "m" in book._models else None)
+            breakers.append(found)
+    assert breakers[0] == breakers[1]
 
 
 def test_memory_is_bounded(told: Told) -> None:

@@ -184,12 +184,14 @@ def test_headers() -> None:
     """By lower-case name, joined where they come twice, unfolded, without the white space around them."""
     data = (
         OK
-        + b"X-A:  one \t\r\nx-a: two\r\nX-Folded: a\r\n\t b\r\n  c\r\nX-Empty:\r\nX-Colon: a:b\r\nX-\xfc: x\r\n\r\n"
+        + b"X-A:  one \t\r\nx-a: two\r\nX-Folded: a\r\n\t b\r\n  c\r\nX-Empty:\r\nX-Blank: \t \r\nX-Colon: a:b\r\n"
+        + b"X-Short:a\r\nX-Odd: \x0b a  b \xa0 \r\nX-\xfc: x\r\n\r\n"
     )
     assert read([data]).why  # a name is ASCII
     got = read([data.replace(b"X-\xfc: x", b"X-L: \xfc")])
     assert got.headers == {
-        "x-a": "one, two", "x-folded": "a b c", "x-empty": "", "x-colon": "a:b", "x-l": "ü",
+        "x-a": "one, two", "x-folded": "a b c", "x-empty": "", "x-blank": "", "x-colon": "a:b", "x-short": "a",
+        "x-odd": "\x0b a  b \xa0", "x-l": "ü",
     }  # fmt: skip
 
 
@@ -283,6 +285,8 @@ def test_any_bytes_are_read_or_refused(data: bytes, before: bytes) -> None:
 
 HEAVY = {
     "spaces": OK + b"a: " + b" " * 65_000,
+    "spaces before a NUL": OK + b"a: " + b" " * 60_000 + b"\0\r\n\r\n",
+    "words before a NUL": OK + b"a: " + b"x  " * 20_000 + b"\0\r\n\r\n",
     "a name": OK + b"a" * 65_000,
     "folds": OK + b"a:" + b"\r\n " * 21_000 + b"\r\n\r\n",
     "headers": OK + b"a:\n" * 21_000 + b"\n",

@@ -19,8 +19,8 @@ MOST_TRAILER = 8 * 1024
 
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _STATUS = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\0]*)?\r?\n")
-_FIELDS = re.compile(r"^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\r\n\0]*)\r?\n", re.MULTILINE)
-_FOLD = re.compile(r"\r?\n[ \t]+")
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FOLD = re.compile(r"\n[ \t]+")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _PREFIX = b"HTTP/1."
 
@@ -64,24 +64,26 @@ def length(method: str, size: int) -> bytes:
 class Response:
     """One response, as its bytes come. After a Malformed it is of no more use."""
 
+    # How it stands before anything has come; most responses never change the half of it.
+    status = 0
+    opened = False
+    ended = False
+    _head: bytes | bytearray = b""  # one that has not ended
+    _hinted = 0  # bytes of heads before the answer's own
+    _held = b""  # a line before a chunk, or of a trailer, that has not ended
+    _skip = 0  # 2 where the line end of a chunk has yet to come
+    _trailer = 0  # bytes of it so far
+    _left = 0  # of a body or a chunk whose size is known
+    _fault: Malformed | None = None
+    _keeps = False
+
     def __init__(self, method: str) -> None:
-        self.status = 0
         self.headers: dict[str, str] = {}
         """By lower-case name; what came more than once is joined by ", "."""
-        self.opened = False
-        self.ended = False
         self._method = method
         # Reads bytes from a position on, and returns the position up to which it did.
         self._reader: Callable[[Response, bytes, int], int] = Response._read_head
-        self._head = bytearray()  # one that has not ended
-        self._hinted = 0  # bytes of heads before the answer's own
-        self._held = b""  # a line before a chunk, or of a trailer, that has not ended
-        self._has_begun = False  # a chunk has
-        self._trailer = 0  # bytes of it so far
-        self._left = 0  # of a body or a chunk whose size is known
         self._parts: list[bytes] = []
-        self._fault: Malformed | None = None
-        self._keeps = False
 
     def feed(self, data: bytes) -> None:
         """Read on. What is wrong is raised once the body before it was taken: at once where there is none."""
@@ -105,7 +107,7 @@ class Response:
             if self._fault is not None:
                 raise self._fault
             return b""
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        data = b"".join(parts)  # of one piece it is that piece
         parts.clear()
         return data
 
@@ -129,32 +131,36 @@ class Response:
         return self.ended and self._keeps
 
     def _read_head(self, data: bytes, at: int) -> int:
-        head, before = self._head, len(self._head)
-        if before:
-            head += data[at:]
+        before = len(self._head)
         # The usual one comes in one piece, with a body behind it that is not to be copied.
-        text, begin = (head, 0) if before else (data, at)
-        found = _END_OF_HEAD.search(text, max(begin, before - 2))
-        end = found.end() if found else len(text)
-        if not _PREFIX.startswith(bytes(text[begin : min(end, begin + len(_PREFIX))])):
+        text: bytes | bytearray = data
+        begin = start = at
+        if before:
+            self._head += data[at:]
+            text, begin, start = self._head, 0, max(0, before - 2)
+        found = _END_OF_HEAD.search(text, start)
+        end = len(text) if found is None else found.end()
+        is_http = text.startswith(_PREFIX, begin)
+        if not is_http and (found is not None or not _PREFIX.startswith(bytes(text[begin:]))):
             raise Malformed(f"the server does not speak HTTP: {bytes(text[begin : begin + 40])!r}")
-        if self._hinted + end - begin > MOST_HEAD:
+        size = end - begin
+        if self._hinted + size > MOST_HEAD:
             raise Malformed(f"the head is larger than {MOST_HEAD} bytes")
         if found is None:
             if not before:
-                head += data[at:]
+                self._head = bytearray(data[at:])
             return len(data)
         self._open(text[begin:end].decode("latin-1"))
-        head.clear()
-        self._hinted += end - begin
-        return at + end - begin - before
+        self._head = b""
+        self._hinted += size
+        return at + size - before
 
     def _open(self, text: str) -> None:
         """Read a whole head, blank line included. One of 1xx is a hint before the answer."""
         line = _STATUS.match(text)
         if line is None:
             raise Malformed(f"no HTTP status: {text[:40]!r}")
-        status, headers = int(line[2]), _fields(text, line.end())
+        status, headers = int(line[2]), _fields(text[line.end() :])
         if status == 101:
             raise Malformed("the server switched to another protocol")
         if status >= 200:
@@ -163,16 +169,20 @@ class Response:
     def _frame(self, minor: str, status: int, headers: dict[str, str]) -> None:
         """The head has come: how the body ends follows from it (RFC 9112, 6.3)."""
         self.status, self.headers, self.opened = status, headers, True
-        tokens = [token.strip() for token in headers.get("connection", "").lower().split(",")]
-        self._keeps = "close" not in tokens and (minor == "1" or "keep-alive" in tokens)
-        coding, length = headers.get("transfer-encoding"), _length(headers.get("content-length"))
+        keeps, told = minor == "1", headers.get("connection")
+        if told is not None:
+            tokens = [token.strip() for token in told.lower().split(",")]
+            keeps = "close" not in tokens and (keeps or "keep-alive" in tokens)
+        self._keeps = keeps
+        coding, told = headers.get("transfer-encoding"), headers.get("content-length")
+        length = None if told is None else _length(told)
         if self._method == "HEAD" or status in (204, 304) or (self._method == "CONNECT" and status < 300):
             self._finish()
         elif coding is not None:
             if coding.strip().lower() != "chunked":
                 raise Malformed(f"the transfer coding {coding[:40]!r} was not asked for")
             # Two framings at once are how answers are smuggled: read it, but trust no byte after it.
-            self._keeps = self._keeps and length is None and minor == "1"
+            self._keeps = keeps and length is None and minor == "1"
             self._reader = Response._read_chunks
         elif length is None:
             self._keeps = False
@@ -193,7 +203,7 @@ class Response:
         self._parts.append(data[at:end])
         self._left -= end - at
         if not self._left:
-            if self._has_begun:
+            if self._skip:
                 self._reader = Response._read_chunks
             else:
                 self._finish()
@@ -210,21 +220,22 @@ class Response:
     def _read_chunks(self, data: bytes, at: int) -> int:
         """Chunks from a size line on. The hot path of a burst."""
         find, append, end = data.find, self._parts.append, len(data)
-        skip = 2 if self._has_begun else 0
+        skip = self._skip
         while (start := find(b"\r\n", at + skip) + 2) > 1:
             size = _chunk_size(data[at:start], skip)
-            at = start + size
             skip = 2
-            if at > end or not size:
-                self._has_begun = True
+            if (at := start + size) > end or not size:
+                self._skip = 2
                 self._left = size
                 self._reader = Response._read_length if size else Response._read_trailer
                 return start
             append(data[start:at])
-        self._has_begun = skip == 2
-        self._held = held = data[at:]
-        is_usual = skip and held == b"\r\n"  # a read mostly ends with a chunk
-        if not is_usual and not (_NEXT_PART if skip else _FIRST_PART).fullmatch(held):
+        held = data[at:]
+        if skip and held == b"\r\n":  # a read mostly ends with a chunk
+            self._skip = 0
+            return end
+        self._skip, self._held = skip, held
+        if not (_NEXT_PART if skip else _FIRST_PART).fullmatch(held):
             raise Malformed(f"no chunk begins with {held[:40]!r}")
         return end
 
@@ -254,25 +265,39 @@ def _chunk_size(line: bytes, skip: int) -> int:
     return int(found[1], 16)
 
 
-def _fields(text: str, at: int) -> dict[str, str]:
-    """A head's fields from a position on, blank line included."""
-    if "\n " in text or "\n\t" in text:  # a value folded over lines, as in old times
-        text, at = _FOLD.sub(" ", text[at:]), 0
-    found = _FIELDS.findall(text, at)
-    if len(found) != text.count("\n", at) - 1:
+def _fields(text: str) -> dict[str, str]:
+    """A head's fields, blank line included."""
+    text = text.replace("\r\n", "\n")
+    if "\n " in text or "\n\t" in text:
+        text = _FOLD.sub(" ", text)  # a value folded over lines, as in old times
+    lines = text.split("\n")[:-2]  # the blank one
+    if "\r" in text or "\0" in text:
         raise Malformed("a line of the head is no header")
-    if len(found) > MOST_HEADERS:
+    if len(lines) > MOST_HEADERS:
         raise Malformed(f"more than {MOST_HEADERS} headers")
     headers: dict[str, str] = {}
-    for name, value in found:
-        name, value = name.lower(), value.strip(" \t")
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise Malformed("a line of the head is no header")
+        name = _known(name) if len(name) <= _LONG else _name(name)
+        value = value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 
 
-def _length(told: str | None) -> int | None:
-    if told is None:
-        return None
+def _name(name: str) -> str:
+    """In lower case."""
+    if not _NAME.fullmatch(name):
+        raise Malformed("a line of the head is no header")
+    return name.lower()
+
+
+_known = lru_cache(512)(_name)  # heads hold the same few names
+_LONG = 64  # a longer one is nobody's, and not kept
+
+
+def _length(told: str) -> int:
     lengths = {length.strip(" \t") for length in told.split(",")}
     length = lengths.pop()
     if lengths or not _LENGTH.fullmatch(length):

@@ -368,6 +368,7 @@ class House:
     def endpoints(self) -> Endpoints:
         """Where requests go by the configuration of this moment, also when there is another one."""
         config = self.config
+        # As long as the wire that asks: it is made anew when the key or the place changes.
         upstream = endpoint(config)
         return lambda route: upstream if route == "openrouter" else self.endpoint(route, config)
 

@@ -12,6 +12,7 @@ import functools
 import select
 import socket
 import threading
+import time
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +35,6 @@ MOST_UNREAD = 256 * 1024
 READ_SIZE = 256 * 1024
 # When a name's next address is tried beside one that does not answer (RFC 8305).
 _NEXT_ADDRESS = 0.25
-_AS_IT_IS = Inflate({})
-"""Of answers that are not encoded, which is all that are asked for."""
 
 
 class _Connection(asyncio.BufferedProtocol):
@@ -48,7 +47,8 @@ class _Connection(asyncio.BufferedProtocol):
         self._thread = threading.get_ident()
         self._transport: Any = None
         self._poll = select.poll()
-        self._came: list[bytes] = []
+        self.came: list[bytes] = []
+        """What has come, and was not taken."""
         self._unread = 0
         self._waiter: asyncio.Future[None] | None = None
         self.is_over = False
@@ -69,7 +69,7 @@ class _Connection(asyncio.BufferedProtocol):
         if self.pool is not None:  # unasked: nobody could tell what it answers
             self.abort()
             return
-        self._came.append(bytes(self._buffer[:nbytes]))
+        self.came.append(bytes(self._buffer[:nbytes]))
         self._unread += nbytes
         if self._unread > MOST_UNREAD:
             self._transport.pause_reading()
@@ -93,25 +93,25 @@ class _Connection(asyncio.BufferedProtocol):
     def send(self, data: bytes) -> None:
         self._transport.write(data)
 
-    async def read(self) -> bytes:
-        """What came; b"" at the connection's end. An answer that came before a break is read before the break."""
-        if not self._came:
-            if not self.is_over:
-                self._waiter = waiter = self.loop.create_future()
-                try:
-                    await waiter
-                finally:
-                    self._waiter = None
-            if not self._came:
-                if self._why is not None:
-                    raise ConnectionError(str(self._why) or type(self._why).__name__) from self._why
-                return b""
-        return self.take()
+    async def read_on(self, response: Response) -> None:
+        """Read what comes next into the response. An answer that came before a break is read before the break."""
+        if not (self.came or self.is_over):
+            self._waiter = waiter = self.loop.create_future()
+            try:
+                await waiter
+            finally:
+                self._waiter = None
+        if self.came:
+            response.feed(self.take())
+        elif self._why is None:
+            response.end()
+        else:
+            raise ConnectionError(str(self._why) or type(self._why).__name__) from self._why
 
     def take(self) -> bytes:
         """What came, without waiting."""
-        data = b"".join(self._came)  # of one piece it is that piece
-        self._came.clear()
+        data = b"".join(self.came)  # of one piece it is that piece
+        self.came.clear()
         if self._unread > MOST_UNREAD and not self.is_over:
             self._transport.resume_reading()
         self._unread = 0
@@ -119,7 +119,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def is_clean(self) -> bool:
         """Whether nothing is under way in either direction."""
-        return not (self._came or self.is_over or self._transport.get_write_buffer_size())
+        return not (self.came or self.is_over or self._transport.get_write_buffer_size())
 
     def is_stale(self) -> bool:
         """Whether an idle connection has something to say that the loop has not seen yet: mostly its end."""
@@ -148,7 +148,7 @@ class _Connection(asyncio.BufferedProtocol):
             plain.write(place.tunnel)
             response = Response("CONNECT")
             while not response.opened:
-                await _read_on(self, response)
+                await self.read_on(response)
             if response.status >= 300:
                 raise OSError(f"the proxy gives no tunnel: {response.status}")
             self._transport = await self.loop.start_tls(plain, self, tls, server_hostname=place.tls)
@@ -187,7 +187,7 @@ class AsyncHttpWire:
         while pool:
             connection = pool.pop()
             connection.pool = None
-            if connection.loop.time() - connection.idle_since < KEEPALIVE and not connection.is_stale():
+            if time.monotonic() - connection.idle_since < KEEPALIVE and not connection.is_stale():
                 return connection
             connection.abort()
         return None
@@ -230,7 +230,7 @@ class AsyncHttpWire:
             connection.abort()
             return
         pool = self._idle.setdefault(base_url, [])
-        now = connection.idle_since = connection.loop.time()
+        now = connection.idle_since = time.monotonic()
         connection.pool = pool
         pool.append(connection)
         while now - pool[0].idle_since > KEEPALIVE or len(pool) > MOST_IDLE:
@@ -244,7 +244,7 @@ class AsyncHttpWire:
                 async with asyncio.timeout(DRAIN):
                     while not response.ended:
                         response.take()
-                        await _read_on(connection, response)
+                        await connection.read_on(response)
             except (OSError, Malformed):  # a TimeoutError is an OSError
                 pass
             finally:
@@ -266,13 +266,15 @@ class AsyncHttpWire:
 class AsyncHttpLine:
     """One request on `AsyncHttpWire`."""
 
+    _base_url = ""
+    _connection: _Connection | None = None
+    _inflate: Inflate | None = None
+    """None: the answer is not encoded, as none is that was asked for."""
+
     def __init__(self, wire: AsyncHttpWire, request: Request) -> None:
         self._wire = wire
         self._request = request
-        self._base_url = ""
-        self._connection: _Connection | None = None
         self._response = Response(request.method)
-        self._inflate = _AS_IT_IS
 
     async def open(self) -> tuple[int, dict[str, str]]:
         wire, request, response = self._wire, self._request, self._response
@@ -288,11 +290,12 @@ class AsyncHttpLine:
         connection.send(data)
         try:
             while not response.opened:
-                await _read_on(connection, response)
+                await connection.read_on(response)
         except (OSError, Malformed) as exc:
             raise WireError("headers", str(exc) or type(exc).__name__) from exc
         if "content-encoding" in response.headers:
-            self._inflate = Inflate(response.headers)
+            inflate = Inflate(response.headers)
+            self._inflate = None if inflate.is_idle else inflate
         return response.status, response.headers
 
     async def read(self) -> bytes:
@@ -303,18 +306,19 @@ class AsyncHttpLine:
             while True:
                 # A piece may inflate to nothing yet; only the end is b"".
                 if piece := response.take():
-                    if data := self._inflate(piece):
+                    if data := piece if self._inflate is None else self._inflate(piece):
                         return data
                 elif response.ended:
-                    self._inflate.end()
+                    if self._inflate is not None:
+                        self._inflate.end()
                     return b""
                 else:
-                    await _read_on(connection, response)
+                    await connection.read_on(response)
         except (OSError, Malformed) as exc:
             raise WireError("body", str(exc) or type(exc).__name__) from exc
 
     def ready(self) -> bytes:
-        return self._response.take() if self._response.has_more and self._inflate.is_idle else b""
+        return self._response.take() if self._inflate is None and self._response.has_more else b""
 
     def close(self, whole: bool) -> None:
         connection, self._connection = self._connection, None
@@ -325,7 +329,8 @@ class AsyncHttpLine:
             connection.abort()
             return
         try:
-            response.feed(connection.take())  # mostly the last chunk is here already
+            if connection.came or not response.ended:  # mostly the last chunk is here already
+                response.feed(connection.take())
         except Malformed:
             connection.abort()
             return
@@ -333,14 +338,6 @@ class AsyncHttpLine:
             self._wire.release(self._base_url, connection, response)
         else:
             self._wire.drain(self._base_url, connection, response)
-
-
-async def _read_on(connection: _Connection, response: Response) -> None:
-    """Read what comes next into the response."""
-    if data := await connection.read():
-        response.feed(data)
-    else:
-        response.end()
 
 
 async def _first(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .config import Config
     from .debates.adebate import AsyncDebate
     from .io.adrive import AsyncDrive
+    from .io.alarm import Alarm
     from .io.testing import AsyncScript
     from .io.together import Together
     from .io.wire import AsyncWire
@@ -38,6 +39,7 @@ class AsyncHub(Face):
     def _prepare(self) -> None:
         self._wire: AsyncWire | None = None
         self._together: Together | None = None
+        self._alarm: Alarm | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sleep: Callable[[float], Awaitable[None]] | None = None
         self._fetching: asyncio.Task[object] | None = None
@@ -272,7 +274,8 @@ class AsyncHub(Face):
         if house.watch.is_behind() and not house.scripted:
             await asyncio.to_thread(house.watch.catch_up)
         flow = page(ask, parcel, house.deck(ask), began)
-        return self._driver(flow, self._receiver(loop), wire, sleep=self._sleep or asyncio.sleep)
+        sleep, alarm = self._sleep or asyncio.sleep, self._alarm_in(loop)
+        return self._driver(flow, self._receiver(loop), wire, sleep=sleep, alarm=alarm)
 
     async def _renew(self, ask: Ask, wire: AsyncWire) -> None:
         """Let the catalogue come where it is due, or a request needs it, which then waits for it for a while."""
@@ -286,6 +289,14 @@ class AsyncHub(Face):
             is_running = True
         if patience and is_running and fetching is not None:
             await asyncio.wait({fetching}, timeout=patience)
+
+    def _alarm_in(self, loop: asyncio.AbstractEventLoop) -> Alarm:
+        """What wakes this loop's requests."""
+        if self._alarm is None or self._alarm.loop is not loop:
+            from .io.alarm import Alarm
+
+            self._alarm = Alarm(loop)
+        return self._alarm
 
     def _receiver(self, loop: asyncio.AbstractEventLoop) -> Together:
         """What takes the marks of this loop's attempts."""

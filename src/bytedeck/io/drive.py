@@ -12,7 +12,9 @@ import time
 import warnings
 from collections.abc import Callable, Generator
 from queue import Empty, SimpleQueue
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from ..call.steps import (
     Abandoned,
@@ -41,26 +43,31 @@ from .store import Receiver, Verdict
 from .wire import AsyncLine, Late, Line, Wire, WireError
 
 T = TypeVar("T")
-BegunT = TypeVar("BegunT")
+BegunT = TypeVar("BegunT", bound="_Inbox")
 LineT = TypeVar("LineT", bound=Line | AsyncLine)
 LineT_co = TypeVar("LineT_co", bound=Line | AsyncLine, covariant=True)
 Flow = Generator[Command, "Outcome | float", T]
 
 
-class Leg(Generic[BegunT, LineT]):
+class Leg(Struct, Generic[BegunT, LineT], eq=False):
     """One attempt as a driver sees it."""
 
-    def __init__(self, begun: BegunT) -> None:
-        self.begun = begun
-        """Where the store's verdict arrives."""
-        self.line: LineT | None = None
-        self.opened = False
+    begun: BegunT
+    """Where the store's verdict arrives."""
+    line: LineT | None = None
+    opened: bool = False
+    is_fresh: bool = False
+    """Nothing was read since it was opened: words may have come with its head."""
 
 
 _Leg: TypeAlias = Leg[SimpleQueue[Verdict], Line]
 
 # A wait that only its own end ends: the request's deadlines are kept by who waits for it, and kills it.
 _FOREVER = 86_400.0
+
+
+class _Inbox(Protocol):
+    def put(self, verdict: Verdict, /) -> None: ...
 
 
 class _Lines(Protocol[LineT_co]):
@@ -70,17 +77,21 @@ class _Lines(Protocol[LineT_co]):
 class Driver(Generic[T, BegunT, LineT]):
     """What both drivers share: the request, its legs, and carrying out what does not wait."""
 
-    def __init__(self, flow: Flow[T], store: Receiver, wire: _Lines[LineT]) -> None:
+    over = False
+    """Whether the request has ended, by its result, an error or the caller's leaving."""
+    left = False
+    """Whether it ended because the caller left."""
+    _started = False
+    _result: T | None = None
+
+    def __init__(
+        self, flow: Flow[T], store: Receiver, wire: _Lines[LineT], clock: Callable[[], float]
+    ) -> None:
         self._flow = flow
         self._store = store
         self._wire: _Lines[LineT] = wire
+        self._clock = clock
         self._legs: dict[int, Leg[BegunT, LineT]] = {}
-        self._started = False
-        self._result: T | None = None
-        self.over = False
-        """Whether the request has ended, by its result, an error or the caller's leaving."""
-        self.left = False
-        """Whether it ended because the caller left."""
 
     @property
     def result(self) -> T:
@@ -89,54 +100,43 @@ class Driver(Generic[T, BegunT, LineT]):
             raise RuntimeError("the request has not been answered")
         return self._result
 
-    def _resume(self) -> Command | None:
-        """The first command, or the one after an Emit: the caller has come back."""
+    def _resume(self) -> Wait | Emit | None:
+        """The first step, or the one after an Emit: the caller has come back."""
         if self._started:
-            return self._send(self._now())
+            return self._go(self._flow.send, self._clock())
         self._started = True
-        return self._send(None)
+        return self._go(self._flow.send, None)
 
-    def _send(self, answer: Outcome | float | None) -> Command | None:
-        """The next command; None once the request has returned. What it raises ends it."""
-        try:
-            # A fresh generator takes None; the type of Generator cannot say so.
-            return self._flow.send(answer)  # type: ignore[arg-type]
-        except StopIteration as stop:
-            self.over = True
-            self._result = stop.value
-            return None
-        except BaseException:
-            self.over = True
-            raise
-
-    def _throw(self, error: ByteError) -> Command | None:
-        """The next command after an error of ours in a wait: the request settles and raises it."""
-        try:
-            return self._flow.throw(error)
-        except StopIteration as stop:
-            self.over = True
-            self._result = stop.value
-            return None
-        except BaseException:
-            self.over = True
-            raise
+    def _go(self, give: Callable[[Any], Command], given: object) -> Wait | Emit | None:
+        """Answer the request, by its `send` or its `throw`, and carry out what it commands, up to what waits or is
+        handed over; None once it has returned. What it raises ends it."""
+        while True:
+            try:
+                command = give(given)
+            except StopIteration as stop:
+                self.over = True
+                self._result = stop.value
+                return None
+            except BaseException:
+                self.over = True
+                raise
+            # By type, here as below: it is the inner loop, and no command is a kind of another.
+            if type(command) is Wait or type(command) is Emit:
+                return command
+            self._perform(command)
+            give, given = self._flow.send, self._clock()
 
     def _inbox(self) -> BegunT:
         """Where the verdict on a Begin will arrive."""
         raise NotImplementedError
 
-    def _begin(self, command: Begin, begun: BegunT) -> None:
-        """Hand a Begin to the store."""
-        raise NotImplementedError
-
     def _perform(self, command: Command) -> None:
         """Carry out a command that does not wait."""
-        # By type: it is the inner loop, and no command is a kind of another.
         if type(command) is Begin:
             # Before the store has it: a Ctrl-C may come once its row is written, and that is to be settled.
-            leg: Leg[BegunT, LineT] = Leg(self._inbox())
-            self._legs[command.leg] = leg
-            self._begin(command, leg.begun)
+            begun = self._inbox()
+            self._legs[command.leg] = Leg(begun)
+            self._store.begin(command.intent, begun.put, command.claim)
         elif type(command) is Start:
             self._legs[command.leg].line = self._wire.line(command.request)
         elif type(command) is Mark:
@@ -150,10 +150,6 @@ class Driver(Generic[T, BegunT, LineT]):
 
     def _let_go(self, name: int, leg: Leg[BegunT, LineT], whole: bool) -> None:
         """The leg is over."""
-        if leg.line is not None:
-            leg.line.close(whole)
-
-    def _now(self) -> float:
         raise NotImplementedError
 
     def leave(self) -> None:
@@ -168,7 +164,7 @@ class Driver(Generic[T, BegunT, LineT]):
             command = self._flow.throw(Abandoned())
             while not isinstance(command, (Wait, Emit)):
                 self._perform(command)
-                command = self._flow.send(self._now())
+                command = self._flow.send(self._clock())
         except (Abandoned, StopIteration):
             return
         finally:
@@ -265,8 +261,7 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        super().__init__(flow, store, wire)
-        self._clock = clock
+        super().__init__(flow, store, wire, clock)
         self._sleep = sleep
         self._reader: int | None = None
         self._helpers: dict[int, _Helper] = {}
@@ -285,19 +280,14 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
         self._reader = threading.get_ident()
         try:
             command = self._resume()
-            while command is not None:
-                if type(command) is Wait:
-                    try:
-                        outcome = self._outcome(command)
-                    except ByteError as error:  # a local model that does not start, say
-                        command = self._throw(error)
-                    else:
-                        command = self._send(outcome)
-                elif type(command) is Emit:
-                    return command.deltas
+            while isinstance(command, Wait):
+                try:
+                    outcome = self._outcome(command)
+                except ByteError as error:  # a local model that does not start, say
+                    command = self._go(self._flow.throw, error)
                 else:
-                    self._perform(command)
-                    command = self._send(self._clock())
+                    command = self._go(self._flow.send, outcome)
+            return None if command is None else command.deltas
         except _Deserted:
             super().leave()
         except BaseException:
@@ -332,14 +322,8 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
                 leg.line.kill()
         self._bell.put(None)
 
-    def _now(self) -> float:
-        return self._clock()
-
     def _inbox(self) -> SimpleQueue[Verdict]:
         return SimpleQueue()
-
-    def _begin(self, command: Begin, begun: SimpleQueue[Verdict]) -> None:
-        self._store.begin(command.intent, begun.put, command.claim)
 
     def _wait(self, command: Wait) -> Outcome:
         if not command.legs:
@@ -403,8 +387,8 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
 
     def _let_go(self, name: int, leg: _Leg, whole: bool) -> None:
         helper = self._helpers.pop(name, None)
-        if helper is None or helper.drop():
-            super()._let_go(name, leg, whole)
+        if (helper is None or helper.drop()) and leg.line is not None:
+            leg.line.close(whole)
 
     def _verdict(self, name: int, begun: SimpleQueue[Verdict], until: float) -> Outcome:
         try:

@@ -60,18 +60,18 @@ class AsyncDrive(Driver[T, "_Inbox", AsyncLine]):
         if self._waiter is not None:
             raise RuntimeError("this answer is already being read by another task")
         try:
-            command = self._resume()
-            while isinstance(command, Wait):
+            come = self._resume()
+            while not (come is None or isinstance(come, list)):
                 try:
-                    if command.keep or self._helpers:
-                        outcome = await self._wait_beside(command)
+                    if come.keep or self._helpers:
+                        outcome = await self._wait_beside(come)
                     else:
-                        outcome = self._ready(command) or await self._wait(command)
+                        outcome = self._ready(come) or await self._wait(come)
                 except ByteError as error:  # a local model that does not start, say
-                    command = self._go(self._flow.throw, error)
+                    come = self._go(self._flow.throw, error)
                 else:
-                    command = self._go(self._flow.send, outcome)
-            return None if command is None else command.deltas
+                    come = self._go(self._flow.send, outcome)
+            return come
         except BaseException:
             super().leave()  # does nothing where the request itself has raised
             raise

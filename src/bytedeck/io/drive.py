@@ -100,16 +100,16 @@ class Driver(Generic[T, BegunT, LineT]):
             raise RuntimeError("the request has not been answered")
         return self._result
 
-    def _resume(self) -> Wait | Emit | None:
+    def _resume(self) -> Wait | list[Delta] | None:
         """The first step, or the one after an Emit: the caller has come back."""
         if self._started:
             return self._go(self._flow.send, self._clock())
         self._started = True
         return self._go(self._flow.send, None)
 
-    def _go(self, give: Callable[[Any], Command], given: object) -> Wait | Emit | None:
-        """Answer the request, by its `send` or its `throw`, and carry out what it commands, up to what waits or is
-        handed over; None once it has returned. What it raises ends it."""
+    def _go(self, give: Callable[[Any], Command], given: object) -> Wait | list[Delta] | None:
+        """Answer the request, by its `send` or its `throw`, and carry out what it commands, up to a Wait or what it
+        hands over; None once it has returned. What it raises ends it."""
         while True:
             try:
                 command = give(given)
@@ -120,33 +120,40 @@ class Driver(Generic[T, BegunT, LineT]):
             except BaseException:
                 self.over = True
                 raise
-            # By type, here as below: it is the inner loop, and no command is a kind of another.
-            if type(command) is Wait or type(command) is Emit:
+            # By type: it is the inner loop, and no command is a kind of another.
+            if type(command) is Wait:
                 return command
-            self._perform(command)
+            if type(command) is Emit:
+                return command.deltas
+            work = _WORK.get(type(command))
+            if work is None:
+                raise TypeError(f"{command!r} is not carried out here")
+            work(self, command)
             give, given = self._flow.send, self._clock()
 
     def _inbox(self) -> BegunT:
         """Where the verdict on a Begin will arrive."""
         raise NotImplementedError
 
-    def _perform(self, command: Command) -> None:
-        """Carry out a command that does not wait."""
-        if type(command) is Begin:
-            # Before the store has it: a Ctrl-C may come once its row is written, and that is to be settled.
-            begun = self._inbox()
-            self._legs[command.leg] = Leg(begun)
-            self._store.begin(command.intent, begun.put, command.claim)
-        elif type(command) is Start:
-            self._legs[command.leg].line = self._wire.line(command.request)
-        elif type(command) is Mark:
-            self._store.mark(command.attempt, command.generation_id)
-        elif type(command) is Settle:
-            leg = self._legs.pop(command.leg)
-            self._store.settle(command.settlement)
-            self._let_go(command.leg, leg, command.whole)
-        elif type(command) is not Speak:
-            raise TypeError(f"{command!r} is not carried out here")
+    def _begin(self, command: Begin) -> None:
+        begun = self._inbox()
+        # Before the store has it: a Ctrl-C may come once its row is written, and that is to be settled.
+        self._legs[command.leg] = Leg(begun)
+        self._store.begin(command.intent, begun.put, command.claim)
+
+    def _start(self, command: Start) -> None:
+        self._legs[command.leg].line = self._wire.line(command.request)
+
+    def _mark(self, command: Mark) -> None:
+        self._store.mark(command.attempt, command.generation_id)
+
+    def _speak(self, command: Speak) -> None:
+        """Nothing to do."""
+
+    def _settle(self, command: Settle) -> None:
+        leg = self._legs.pop(command.leg)
+        self._store.settle(command.settlement)
+        self._let_go(command.leg, leg, command.whole)
 
     def _let_go(self, name: int, leg: Leg[BegunT, LineT], whole: bool) -> None:
         """The leg is over."""
@@ -162,8 +169,8 @@ class Driver(Generic[T, BegunT, LineT]):
             return
         try:
             command = self._flow.throw(Abandoned())
-            while not isinstance(command, (Wait, Emit)):
-                self._perform(command)
+            while (work := _WORK.get(type(command))) is not None:
+                work(self, command)
                 command = self._flow.send(self._clock())
         except (Abandoned, StopIteration):
             return
@@ -176,6 +183,16 @@ class Driver(Generic[T, BegunT, LineT]):
         if self._started and not self.over:
             self.leave()
             warnings.warn(f"unclosed answer {self!r}", ResourceWarning, stacklevel=2, source=self)
+
+
+_WORK: dict[type[Command], Callable[[Driver[Any, Any, Any], Any], None]] = {
+    Begin: Driver._begin,
+    Start: Driver._start,
+    Mark: Driver._mark,
+    Speak: Driver._speak,
+    Settle: Driver._settle,
+}
+"""How each command is carried out that does not wait."""
 
 
 class _Deserted(Exception):
@@ -279,15 +296,15 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
             return None
         self._reader = threading.get_ident()
         try:
-            command = self._resume()
-            while isinstance(command, Wait):
+            come = self._resume()
+            while not (come is None or isinstance(come, list)):
                 try:
-                    outcome = self._outcome(command)
+                    outcome = self._outcome(come)
                 except ByteError as error:  # a local model that does not start, say
-                    command = self._go(self._flow.throw, error)
+                    come = self._go(self._flow.throw, error)
                 else:
-                    command = self._go(self._flow.send, outcome)
-            return None if command is None else command.deltas
+                    come = self._go(self._flow.send, outcome)
+            return come
         except _Deserted:
             super().leave()
         except BaseException:

@@ -241,10 +241,10 @@ class Response:
 
     def _read_trailer(self, data: bytes, at: int) -> int:
         """The fields after the last chunk, of which we keep nothing, and the blank line."""
-        while found := _TRAILER.match(data, at):
+        # Mostly there is none of them.
+        while not (is_over := data.startswith(b"\r\n", at)) and (found := _TRAILER.match(data, at)):
             self._trailer += found.end() - at
             at = found.end()
-        is_over = data.startswith(b"\r\n", at)
         if self._trailer + (0 if is_over else len(data) - at) > MOST_TRAILER:
             raise Malformed(f"the trailer is larger than {MOST_TRAILER} bytes")
         if is_over:
@@ -275,26 +275,27 @@ def _fields(text: str) -> dict[str, str]:
         raise Malformed("a line of the head is no header")
     if len(lines) > MOST_HEADERS:
         raise Malformed(f"more than {MOST_HEADERS} headers")
+    name_of = _known if len(text) < _USUAL else _name
     headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise Malformed("a line of the head is no header")
-        name = _known(name) if len(name) <= _LONG else _name(name)
-        value = value.strip(" \t")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    try:
+        for line in lines:
+            name, value = line.split(":", 1)
+            name, value = name_of(name), value.strip(" \t")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    except ValueError:
+        raise Malformed("a line of the head is no header") from None
     return headers
 
 
 def _name(name: str) -> str:
-    """In lower case."""
+    """In lower case. Raises ValueError."""
     if not _NAME.fullmatch(name):
-        raise Malformed("a line of the head is no header")
+        raise ValueError(name)
     return name.lower()
 
 
-_known = lru_cache(512)(_name)  # heads hold the same few names
-_LONG = 64  # a longer one is nobody's, and not kept
+_known = lru_cache(256)(_name)  # heads hold the same few names
+_USUAL = 8192  # those of a larger head are not kept
 
 
 def _length(told: str) -> int:

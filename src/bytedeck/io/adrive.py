@@ -70,7 +70,7 @@ class AsyncDrive(Driver[T, "_Inbox", AsyncLine]):
                 except ByteError as error:  # a local model that does not start, say
                     come = self._go(self._flow.throw, error)
                 else:
-                    come = self._go(self._flow.send, outcome)
+                    come = self._go(self._send, outcome)
             return come
         except BaseException:
             super().leave()  # does nothing where the request itself has raised

@@ -88,6 +88,7 @@ class Driver(Generic[T, BegunT, LineT]):
         self, flow: Flow[T], store: Receiver, wire: _Lines[LineT], clock: Callable[[], float]
     ) -> None:
         self._flow = flow
+        self._send: Callable[[Any], Command] = flow.send
         self._store = store
         self._wire: _Lines[LineT] = wire
         self._clock = clock
@@ -103,9 +104,9 @@ class Driver(Generic[T, BegunT, LineT]):
     def _resume(self) -> Wait | list[Delta] | None:
         """The first step, or the one after an Emit: the caller has come back."""
         if self._started:
-            return self._go(self._flow.send, self._clock())
+            return self._go(self._send, self._clock())
         self._started = True
-        return self._go(self._flow.send, None)
+        return self._go(self._send, None)
 
     def _go(self, give: Callable[[Any], Command], given: object) -> Wait | list[Delta] | None:
         """Answer the request, by its `send` or its `throw`, and carry out what it commands, up to a Wait or what it
@@ -129,7 +130,7 @@ class Driver(Generic[T, BegunT, LineT]):
             if work is None:
                 raise TypeError(f"{command!r} is not carried out here")
             work(self, command)
-            give, given = self._flow.send, self._clock()
+            give, given = self._send, self._clock()
 
     def _inbox(self) -> BegunT:
         """Where the verdict on a Begin will arrive."""
@@ -171,7 +172,7 @@ class Driver(Generic[T, BegunT, LineT]):
             command = self._flow.throw(Abandoned())
             while (work := _WORK.get(type(command))) is not None:
                 work(self, command)
-                command = self._flow.send(self._clock())
+                command = self._send(self._clock())
         except (Abandoned, StopIteration):
             return
         finally:
@@ -303,7 +304,7 @@ class Drive(Driver[T, SimpleQueue[Verdict], Line]):
                 except ByteError as error:  # a local model that does not start, say
                     come = self._go(self._flow.throw, error)
                 else:
-                    come = self._go(self._flow.send, outcome)
+                    come = self._go(self._send, outcome)
             return come
         except _Deserted:
             super().leave()

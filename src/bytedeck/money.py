@@ -21,7 +21,7 @@ _PLAIN = re.compile(r"([0-9]{1,9})\.([0-9]{1,12})")
 def to_units(amount: Decimal | str | int) -> int:
     """USD as a decimal → units. Raises ValueError for what is not a finite sum of money."""
     if type(amount) is str and (plain := _PLAIN.fullmatch(amount)):  # as costs come, and a tenth of the work
-        return int(plain[1]) * UNITS_PER_USD + int(plain[2].ljust(12, "0"))
+        return int(plain[1] + plain[2].ljust(12, "0"))
     try:
         usd = Decimal(amount)
     except InvalidOperation:

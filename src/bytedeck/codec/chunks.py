@@ -11,9 +11,11 @@ from typing import Any
 
 from ..types import Delta, Fault, Reply, Usage
 from .faults import from_error, redact
-from .gather import Audio, Once, ToolCalls, merge_details, reasoning_of
-from .runs import STRINGS, Runs, add, fold
+from .gather import Others
+from .head import FullHead, Head, full_head, read_head
+from .runs import Runs, add, fold
 from .shapes import (
+    NO_PIECE,
     UNREADABLE,
     WORDS_ONLY,
     Choice,
@@ -22,13 +24,11 @@ from .shapes import (
     drawn,
     lenient_chunk,
     objects,
-    read_bill,
     read_chunk,
     read_object,
-    text_of,
 )
 from .sse import Decoder, EventTooLarge
-from .usage import read_usage
+from .usage import usage_of
 
 _FOR_A_PERSON = frozenset(("reasoning", "text", "refusal", "audio", "images", "tool_calls"))
 
@@ -58,13 +58,6 @@ _WHOLE = ("stop", "tool_calls")
 # In mid-answer these errors mean that the answer reached a limit (wire reference, D24 and 6.3).
 _LENGTH_ERRORS = ("max_tokens_exceeded", "context_length_exceeded")
 
-_KNOWN = frozenset(
-    (
-        *("id", "object", "created", "model", "provider", "choices", "usage", "error", "user_id"),
-        *("system_fingerprint", "service_tier", "openrouter_metadata"),
-    )
-)
-
 
 class Reader:
     """The answer of one upstream attempt, as it comes.
@@ -82,7 +75,6 @@ class Reader:
         """`[DONE]` has come."""
         self.fault: Fault | None = None
         """What went wrong inside the answer; once set it stays, and no more deltas come."""
-        self.generation_id = ""
         self.now_epoch: float | None = None
         """When the answer began, seconds since 1970, for hints that name a moment; None: they are left out."""
         self.usage: Usage | None = None
@@ -90,26 +82,27 @@ class Reader:
         """What `end()` found in a last event without its blank line: still to be handed over."""
         self._decoder = Decoder()
         self._is_deaf = False  # the decoder has given up
-        self._has_head = False  # ids and names have been read
-        self._reason = ""
-        self._native_reason = ""
-        self._native_seen = ""
+        self._reason = self._native_reason = self._native_seen = ""
         self._had_blank_reason = False
-        self._head: dict[str, Any] = {}
-        """What was said beside the words, each member as it was said last."""
-        self._parts: dict[str, list[Any]] = {name: [] for name in (*STRINGS, "reasoning_details", "logprobs")}
-        self._tool_calls = ToolCalls()
-        self._annotations = Once()
-        self._images = Once()
-        self._audio = Audio()
+        self._head: Head | None = None
+        self._rest: dict[str, Any] = {}
+        """What was said beside the words and the names, each member as it was said last."""
+        self._texts: list[str] = []
+        self._others: Others | None = None
+
+    @property
+    def generation_id(self) -> str:
+        return (self._head.id or "") if self._head else ""
 
     @property
     def finished(self) -> bool:
         """A finish reason has come."""
         return bool(self._reason)
 
-    def _is_over(self) -> bool:
-        return self.done or self.fault is not None
+    @property
+    def has_spoken(self) -> bool:
+        """Words or calls have come, not reasoning alone."""
+        return bool(self._texts or (self._others and self._others.tool_calls))
 
     def feed(self, data: bytes) -> list[Delta]:
         """One network read of a stream → what it brought for the caller, in as few Deltas as keep the order."""
@@ -127,8 +120,8 @@ class Reader:
         """The body ended cleanly: the verdict, with what stood in a last event that lacked its blank line."""
         if not self._is_deaf:
             self._is_deaf = True
-            last = [event for event in self._decoder.finish() if _is_readable(event)]
-            self.leftover = self._read(last)
+            if last := [event for event in self._decoder.finish() if _is_readable(event)]:
+                self.leftover = self._read(last)
         return self.verdict()
 
     def body(self, data: bytes) -> list[Delta]:
@@ -143,7 +136,7 @@ class Reader:
             self._break("the answer holds neither choices nor an error")
             return []
         runs: Runs = []
-        self._note(found, data)
+        self._note(full_head(found, data))
         self._take(chunk, runs, is_stream=False)
         return self._deltas(runs)
 
@@ -151,40 +144,36 @@ class Reader:
         """Whether what came is an answer: None if it is whole or reached its token limit (`length`)."""
         if self.fault is not None:
             return self.fault
+        others = self._others
         if self._reason == "content_filter":
-            refusal = redact("".join(self._parts["refusal"]))
+            refusal = redact("".join(others.refusal)) if others else ""
             return self._fault("content_filtered", refusal or self._unknown_reason())
-        if not self._has_content():
+        if not (self._texts or (others and others.are_content())):
             return self._empty_fault()
         if not self._reason:
             return self._fault("truncated", self._unknown_reason())
-        if self._reason == "length" and self._tool_calls.are_cut():
+        if self._reason == "length" and others and others.tool_calls.are_cut():
             return self._fault("tool_arguments_truncated")
         return None
 
     def reply(self) -> Reply:
         """All that came so far, with every field that the wire can fill."""
-        details = merge_details(self._parts["reasoning_details"])
+        head = self._head or _NO_HEAD
+        more = self._others.fields() if self._others else {}
+        if self._rest:
+            more["openrouter_metadata"] = drawn(self._rest, "openrouter_metadata") or None
+            more["extra"] = {name: said for name, said in self._rest.items() if name != "openrouter_metadata"}
         return Reply(
-            text="".join(self._parts["text"]),
-            model=text_of(self._head.get("model")),
-            reasoning="".join(self._parts["reasoning"]) or reasoning_of(details),
-            refusal="".join(self._parts["refusal"]),
-            reasoning_details=details,
-            tool_calls=self._tool_calls.whole(),
-            annotations=tuple(self._annotations.items),
-            images=tuple(self._images.items),
-            audio=self._audio.whole(),
-            logprobs=tuple(self._parts["logprobs"]),
+            text="".join(self._texts),
+            model=head.model or "",
             finish_reason=self._reason,
             native_finish_reason=self._native_reason,
             usage=self.usage,
-            provider=text_of(self._head.get("provider")),
-            generation_id=self.generation_id,
-            system_fingerprint=text_of(self._head.get("system_fingerprint")),
-            service_tier=text_of(self._head.get("service_tier")),
-            openrouter_metadata=drawn(self._head, "openrouter_metadata") or None,
-            extra={key: value for key, value in self._head.items() if key not in _KNOWN},
+            provider=head.provider or "",
+            generation_id=head.id or "",
+            system_fingerprint=head.system_fingerprint or "",
+            service_tier=head.service_tier or "",
+            **more,
         )
 
     # -- events ----------------------------------------------------------------------------------
@@ -193,7 +182,7 @@ class Reader:
         """The hot loop: an event with nothing but words costs one decode, one comparison, one append."""
         self.events += len(payloads)
         rest = iter(payloads)
-        if self._is_over():
+        if self.done or self.fault is not None:
             return self._read_late(rest)
         runs: Runs = []
         texts: list[str] | None = None  # where words go on; None: something else came since
@@ -205,8 +194,10 @@ class Reader:
                 chunk = read_chunk(payload)
             except UNREADABLE:
                 chunk = self._second_look(payload)
+            if self._head is None:
+                self._note(read_head(payload))
             piece = chunk.choices[0].delta if chunk.choices else None
-            if piece is not None and self._has_head:
+            if piece is not None:
                 text, piece.content = piece.content, None
                 if chunk == WORDS_ONLY:
                     if text:
@@ -215,18 +206,14 @@ class Reader:
                             runs.append(("text", texts))
                         texts.append(text)
                     continue
-                piece.content = text
+                piece.content = text or None
             texts = None
-            self._read_whole(chunk, payload, runs)
-            if self._is_over():
+            if not _is_middle(chunk):
+                self._note(read_head(payload))
+            self._take(chunk, runs)
+            if self.done or self.fault is not None:
                 self._read_late(rest)
         return self._deltas(runs)
-
-    def _read_whole(self, chunk: Chunk, payload: bytes, runs: Runs) -> None:
-        """An event that brings more than words, or something else."""
-        if not (self._has_head and _is_middle(chunk)):
-            self._note(read_object(payload), payload)
-        self._take(chunk, runs)
 
     def _read_late(self, payloads: Iterator[bytes]) -> list[Delta]:
         """After a fault an answer has no more words, but it may still tell what it cost."""
@@ -234,7 +221,7 @@ class Reader:
             if payload.strip() == b"[DONE]":
                 self.done = True
             elif not self.done:
-                self._note(read_object(payload), payload)
+                self._note(full_head(read_object(payload), payload))
         return []
 
     def _second_look(self, payload: bytes) -> Chunk:
@@ -249,15 +236,18 @@ class Reader:
             self._break("an event of the stream is no JSON object")
         return Chunk()
 
-    def _note(self, found: dict[str, Any] | None, payload: bytes) -> None:
-        """Ids, names, usage and what we do not know, of a whole event or body."""
-        if found is None:
+    def _note(self, head: Head | None) -> None:
+        """What an event or a body said beside its words."""
+        if head is None:
             return
-        self._has_head = True
-        self.generation_id = self.generation_id or text_of(found.get("id"))
-        self._head.update({key: value for key, value in found.items() if value is not None})
-        if found.get("usage"):
-            self.usage = read_usage(read_bill(payload), self.usage)
+        if self._head is None:
+            self._head = head
+        else:
+            self._head.add(head)
+        if head.usage is not None:
+            self.usage = usage_of(head.usage, self.usage)
+        if isinstance(head, FullHead):
+            self._rest |= head.rest
 
     def _take(self, chunk: Chunk, runs: Runs, is_stream: bool = True) -> None:
         error = chunk.error
@@ -273,7 +263,7 @@ class Reader:
             self.fault = self._fault("provider_error", f"the provider ended with {reason}")
 
     def _take_choice(self, choice: Choice, runs: Runs) -> None:
-        if choice.delta is not None:
+        if choice.delta is not None and choice.delta != NO_PIECE:
             self._take_piece(choice.delta, runs)
         if isinstance(choice.logprobs, dict):
             found = [*objects(choice.logprobs.get("content")), *objects(choice.logprobs.get("refusal"))]
@@ -284,6 +274,7 @@ class Reader:
             self._finish(choice.finish_reason)
 
     def _take_piece(self, piece: Piece, runs: Runs) -> None:
+        others = self._others = self._others or Others()
         if thoughts := piece.reasoning or piece.reasoning_content:
             add(runs, "reasoning", thoughts)
         if piece.reasoning_details is not None:
@@ -293,15 +284,15 @@ class Reader:
         if piece.refusal:
             add(runs, "refusal", piece.refusal)
         if piece.annotations is not None:
-            add(runs, "annotations", self._annotations.add(piece.annotations))
+            add(runs, "annotations", others.annotations.add(piece.annotations))
         if piece.audio is not None:
             add(runs, "audio", objects(piece.audio))
         if piece.images is not None:
-            add(runs, "images", self._images.add(piece.images))
+            add(runs, "images", others.images.add(piece.images))
         if piece.tool_calls is not None:
-            add(runs, "tool_calls", self._tool_calls.add(piece.tool_calls))
+            add(runs, "tool_calls", others.tool_calls.add(piece.tool_calls))
         if piece.function_call is not None:  # the form before `tool_calls`; one call at most
-            add(runs, "tool_calls", self._tool_calls.add({"index": 0, "function": piece.function_call}))
+            add(runs, "tool_calls", others.tool_calls.add({"index": 0, "function": piece.function_call}))
 
     def _finish(self, raw: str) -> None:
         """One reason counts: the first, unless a later one tells that the answer was not whole after all."""
@@ -318,7 +309,7 @@ class Reader:
         fault = from_error(
             error,
             is_stream=is_stream,
-            provider=text_of(self._head.get("provider")),
+            provider=self._provider(),
             now_epoch=self.now_epoch,
         )
         if has_tokens and fault.error_type in _LENGTH_ERRORS:
@@ -339,34 +330,22 @@ class Reader:
             return []
         if len(runs) == 1 and runs[0][0] == "text":
             text = "".join(runs[0][1])
-            self._parts["text"].append(text)
+            self._texts.append(text)
             self.tokens = True
             return [Delta(text=text)]
         return [self._delta(fields) for fields in fold(runs)]
 
     def _delta(self, fields: dict[str, Any]) -> Delta:
-        for name, value in fields.items():
-            if name in STRINGS:
-                self._parts[name].append(value)
-            elif name in self._parts:
-                self._parts[name] += value
-        for item in fields.get("audio", ()):
-            self._audio.add(item)
+        others = self._others = self._others or Others()
+        others.keep(fields)
+        if text := fields.get("text"):
+            self._texts.append(text)
         self.tokens = self.tokens or not _FOR_A_PERSON.isdisjoint(fields)
         return Delta(**fields)
 
-    def _has_content(self) -> bool:
-        """Whether there is an answer: reasoning and citations alone are none."""
-        return bool(
-            self._parts["text"]
-            or self._parts["refusal"]
-            or self._tool_calls
-            or self._images.items
-            or self._audio.whole()
-        )
-
     def _empty_fault(self) -> Fault:
-        has_reasoned = bool(self._parts["reasoning"] or (self.usage and self.usage.reasoning_tokens))
+        thoughts = self._others.reasoning if self._others else None
+        has_reasoned = bool(thoughts or (self.usage and self.usage.reasoning_tokens))
         if self._reason == "length" and has_reasoned:
             return self._fault("reasoning_exhausted")
         is_blank = self._had_blank_reason or (self.usage is not None and not self.usage.completion_tokens)
@@ -378,7 +357,13 @@ class Reader:
         return redact(f"the provider ended with {self._native_reason}") if self._native_reason else ""
 
     def _fault(self, code: str, message: str = "") -> Fault:
-        return Fault(code=code, message=message, provider=text_of(self._head.get("provider")))
+        return Fault(code=code, message=message, provider=self._provider())
+
+    def _provider(self) -> str:
+        return (self._head.provider or "") if self._head else ""
+
+
+_NO_HEAD = Head()
 
 
 def _is_middle(chunk: Chunk) -> bool:
@@ -386,7 +371,10 @@ def _is_middle(chunk: Chunk) -> bool:
     choices = chunk.choices
     if not choices or chunk.usage is not None or chunk.error is not None:
         return False
-    return all(choice.finish_reason is None for choice in choices)
+    for choice in choices:  # noqa: SIM110 - a generator a chunk is what it would cost
+        if choice.finish_reason is not None:
+            return False
+    return True
 
 
 def _is_readable(event: bytes) -> bool:

@@ -191,3 +191,46 @@ class Audio:
     def whole(self) -> dict[str, Any] | None:
         joined = {key: "".join(pieces) for key, pieces in self._data.items()}
         return {**self._rest, **joined} or None
+
+
+class Others:
+    """All that an answer brings besides its words. Most answers bring nothing of it, and have none of these."""
+
+    def __init__(self) -> None:
+        self.tool_calls = ToolCalls()
+        self.annotations = Once()
+        self.images = Once()
+        self.reasoning: list[str] = []
+        self.refusal: list[str] = []
+        self._details: list[dict[str, Any]] = []
+        self._logprobs: list[dict[str, Any]] = []
+        self._audio = Audio()
+
+    def keep(self, fields: dict[str, Any]) -> None:
+        """What a Delta brought, by the Delta's fields; calls, pictures and citations were kept as they were read."""
+        if words := fields.get("reasoning"):
+            self.reasoning.append(words)
+        if words := fields.get("refusal"):
+            self.refusal.append(words)
+        self._details += fields.get("reasoning_details", ())
+        self._logprobs += fields.get("logprobs", ())
+        for item in fields.get("audio", ()):
+            self._audio.add(item)
+
+    def are_content(self) -> bool:
+        """Whether they are an answer without a word: reasoning and citations alone are none."""
+        return bool(self.refusal or self.tool_calls or self.images.items or self._audio.whole())
+
+    def fields(self) -> dict[str, Any]:
+        """The Reply's fields."""
+        details = merge_details(self._details)
+        return {
+            "reasoning": "".join(self.reasoning) or reasoning_of(details),
+            "refusal": "".join(self.refusal),
+            "reasoning_details": details,
+            "tool_calls": self.tool_calls.whole(),
+            "annotations": tuple(self.annotations.items),
+            "images": tuple(self.images.items),
+            "audio": self._audio.whole(),
+            "logprobs": tuple(self._logprobs),
+        }

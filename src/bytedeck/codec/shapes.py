@@ -47,6 +47,7 @@ class Chunk(Struct, gc=False):
     error: Any = None
 
 
+NO_PIECE = Piece()
 WORDS_ONLY = Chunk(choices=(Choice(delta=Piece()),))
 """What a chunk is equal to that brings words and nothing else, once its words are taken out.
 One comparison in C, and no field can be forgotten in it."""

@@ -38,22 +38,26 @@ class Decoder:
         self._line = bytearray()  # a line that has not ended
         self._data: list[bytes] = []  # data lines of an event that has not ended
         self._size = 0  # of those lines
-        self._is_between = False  # nothing of the above: the next byte begins an event
+        self._is_between = True  # nothing of the above: the next byte begins an event
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of each event that `data` completes, several data lines joined by LF.
 
         Comments, other fields and events without data give nothing. Raises EventTooLarge.
         """
-        if self._is_between and data.startswith(b"data: ") and data[-2:] == b"\n\n":
-            # Whole events of one line and nothing else, as servers mostly send them.
-            events = data[6:-2].split(b"\n\ndata: ")
-            is_plain = _CR not in data and len(data) <= self._limit
-            if is_plain and not [event for event in events if _LF in event or not event]:
-                return events
+        if self._is_between and data[-2:] == b"\n\n" and _CR not in data and len(data) <= self._limit:
+            # Whole events of one line and nothing else, as servers mostly send them; before the first a comment.
+            begin = data.find(b"\n\n") + 2 if data.startswith(b":") else 0
+            is_one_line = not begin or data.find(b"\n") == begin - 2
+            if is_one_line and data.startswith(b"data: ", begin):
+                events = data[begin + 6 : -2].split(b"\n\ndata: ")
+                if b"" not in events and _LF not in b"".join(events):
+                    self._start = None
+                    return events
         return self._feed(data)
 
     def _feed(self, data: bytes) -> list[bytes]:
+        self._is_between = False
         if self._start is not None:
             data = self._skip_mark(self._start + data)
         if self._after_cr and data:
@@ -78,6 +82,8 @@ class Decoder:
 
     def finish(self) -> list[bytes]:
         """The body ended cleanly: the data of an event that lacked only its blank line, or nothing."""
+        if self._is_between:
+            return []
         lines = [bytes(self._line), b""]
         self._line.clear()
         return self._read(lines)

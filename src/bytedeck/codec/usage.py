@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from ..claims import MOST_UNITS
@@ -14,30 +15,98 @@ from .shapes import drawn, read_exact
 # More tokens than this in one answer is a broken counter.
 _MOST_TOKENS = 10**12
 
+_Count: TypeAlias = Annotated[int, Meta(ge=0, le=_MOST_TOKENS)] | None
+
+
+class _Tokens(Struct, gc=False):
+    """`prompt_tokens_details` and `completion_tokens_details`."""
+
+    cached_tokens: _Count = None
+    cache_write_tokens: _Count = None
+    reasoning_tokens: _Count = None
+
+
+class _Searches(Struct, gc=False):
+    web_search_requests: _Count = None
+
+
+class _Upstream(Struct, gc=False):
+    upstream_inference_cost: Any = None
+
+
+class Bill(Struct, gc=False):
+    """What is read of a usage object, sums of money as they came: a number with a point as its text."""
+
+    prompt_tokens: _Count = None
+    completion_tokens: _Count = None
+    total_tokens: _Count = None
+    cost: Any = None
+    is_byok: bool | None = None
+    prompt_tokens_details: _Tokens | None = None
+    completion_tokens_details: _Tokens | None = None
+    cost_details: _Upstream | None = None
+    server_tool_use: _Searches | None = None
+    server_tool_use_details: _Searches | None = None
+    """The docs and the specification name it differently (wire reference 4.2); it is one count."""
+
+
+BLANK = Bill()
+"""What is read of an empty usage object, which is none, and of one that tells nothing we know."""
+_NO_TOKENS = _Tokens()
+
+
+def bill_of(found: object) -> Bill | None:
+    """A usage object of any types (see `shapes.read_exact`) → what fits of it; None where it is none, or empty."""
+    if not isinstance(found, dict) or not found:
+        return None
+    return Bill(
+        prompt_tokens=_count(found, "prompt_tokens"),
+        completion_tokens=_count(found, "completion_tokens"),
+        total_tokens=_count(found, "total_tokens"),
+        cost=found.get("cost"),
+        is_byok=found.get("is_byok") is True,
+        prompt_tokens_details=_tokens_of(drawn(found, "prompt_tokens_details")),
+        completion_tokens_details=_tokens_of(drawn(found, "completion_tokens_details")),
+        cost_details=_Upstream(drawn(found, "cost_details").get("upstream_inference_cost")),
+        server_tool_use=_searches_of(drawn(found, "server_tool_use")),
+        server_tool_use_details=_searches_of(drawn(found, "server_tool_use_details")),
+    )
+
+
+def _tokens_of(found: dict[str, Any]) -> _Tokens:
+    return _Tokens(*(_count(found, name) for name in _Tokens.__struct_fields__))
+
+
+def _searches_of(found: dict[str, Any]) -> _Searches:
+    return _Searches(_count(found, "web_search_requests"))
+
 
 def read_usage(found: object, before: Usage | None = None) -> Usage | None:
-    """A usage object (numbers with a point as text, see `shapes.read_exact`) → Usage.
+    """A usage object (numbers with a point as text, see `shapes.read_exact`) → Usage. See `usage_of`."""
+    bill = bill_of(found)
+    return before if bill is None else usage_of(bill, before)
 
-    The later one of an answer counts (wire reference, SSE-07), but one that tells no cost does
-    not erase a cost that was told.
-    """
-    if not isinstance(found, dict) or not found:
-        return before
-    prompt, completion = drawn(found, "prompt_tokens_details"), drawn(found, "completion_tokens_details")
-    tokens_in, tokens_out = _count(found, "prompt_tokens"), _count(found, "completion_tokens")
-    cost_units, cost_text = _money(found.get("cost"))
-    upstream_units, _ = _money(drawn(found, "cost_details").get("upstream_inference_cost"))
-    is_byok = found.get("is_byok") is True
+
+def usage_of(bill: Bill, before: Usage | None) -> Usage:
+    """The later one of an answer counts (wire reference, SSE-07), but one that tells no cost does not erase a cost
+    that was told."""
+    prompt = bill.prompt_tokens_details or _NO_TOKENS
+    completion = bill.completion_tokens_details or _NO_TOKENS
+    tokens_in, tokens_out = bill.prompt_tokens or 0, bill.completion_tokens or 0
+    cost_units, cost_text = _money(bill.cost)
+    upstream = bill.cost_details.upstream_inference_cost if bill.cost_details else None
+    upstream_units = None if upstream is None else _money(upstream)[0]
+    is_byok = bill.is_byok is True
     if is_byok and upstream_units is None:
         cost_units, cost_text = None, ""  # one of two bills is not the cost
     usage = Usage(
         prompt_tokens=tokens_in,
         completion_tokens=tokens_out,
-        total_tokens=_count(found, "total_tokens") or tokens_in + tokens_out,
-        cached_tokens=_count(prompt, "cached_tokens"),
-        cache_write_tokens=_count(prompt, "cache_write_tokens"),
-        reasoning_tokens=_count(completion, "reasoning_tokens"),
-        web_searches=_searches(found),
+        total_tokens=bill.total_tokens or tokens_in + tokens_out,
+        cached_tokens=prompt.cached_tokens or 0,
+        cache_write_tokens=prompt.cache_write_tokens or 0,
+        reasoning_tokens=completion.reasoning_tokens or 0,
+        web_searches=_searches(bill) if bill.server_tool_use or bill.server_tool_use_details else 0,
         cost_units=cost_units,
         upstream_units=upstream_units,
         is_byok=is_byok,
@@ -80,6 +149,11 @@ def _tokens(found: dict[str, Any], which: str) -> int:
     return _count(found, f"tokens_{which}" if found.get(native) is None else native)
 
 
+def _searches(bill: Bill) -> int:
+    told = (bill.server_tool_use, bill.server_tool_use_details)
+    return max(one.web_search_requests or 0 for one in told if one is not None)
+
+
 def _with_cost_of(usage: Usage, before: Usage) -> Usage:
     return replace(
         usage,
@@ -88,12 +162,6 @@ def _with_cost_of(usage: Usage, before: Usage) -> Usage:
         upstream_units=before.upstream_units,
         is_byok=before.is_byok,
     )
-
-
-def _searches(found: dict[str, Any]) -> int:
-    """The docs and the specification name it differently (wire reference 4.2); it is one count."""
-    named, detailed = drawn(found, "server_tool_use"), drawn(found, "server_tool_use_details")
-    return max(_count(named, "web_search_requests"), _count(detailed, "web_search_requests"))
 
 
 def _count(found: dict[str, Any], key: str) -> int:

@@ -220,6 +220,12 @@ def test_usage_in_any_chunk_is_read_and_costs_no_word() -> None:
     assert (reader.done, reader.reply().text) == (True, "ab")
 
 
+def test_an_event_that_cannot_be_read_tells_no_cost_either() -> None:
+    """Bytes that are no text make no JSON, also where nobody looks at the member that they stand in."""
+    reader = read(words("a"), chunk({}, "stop"), b'data: {"usage": {"odd": "\xff", "cost": 1}}\n\n')
+    assert (code(reader), reader.usage) == ("", None)
+
+
 # -- errors in the stream ------------------------------------------------------------------------
 
 

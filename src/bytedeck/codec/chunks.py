@@ -187,30 +187,31 @@ class Reader:
         runs: Runs = []
         texts: list[str] | None = None  # where words go on; None: something else came since
         for payload in rest:
-            if payload == b"[DONE]":  # as good as always in these bytes; `_second_look` knows the odd ones
+            if payload == b"[DONE]":  # as good as always in these bytes; `_read_odd` knows the others
                 self.done = True
                 break
             try:
                 chunk = read_chunk(payload)
             except UNREADABLE:
-                chunk = self._second_look(payload)
-            if self._head is None:
-                self._note(read_head(payload))
-            piece = chunk.choices[0].delta if chunk.choices else None
-            if piece is not None:
-                text, piece.content = piece.content, None
-                if chunk == WORDS_ONLY:
-                    if text:
-                        if texts is None:
-                            texts = []
-                            runs.append(("text", texts))
-                        texts.append(text)
-                    continue
-                piece.content = text or None
+                self._read_odd(payload, runs)
+            else:
+                if self._head is None:
+                    self._note(read_head(payload))
+                piece = chunk.choices[0].delta if chunk.choices else None
+                if piece is not None:
+                    text, piece.content = piece.content, None
+                    if chunk == WORDS_ONLY:
+                        if text:
+                            if texts is None:
+                                texts = []
+                                runs.append(("text", texts))
+                            texts.append(text)
+                        continue
+                    piece.content = text or None
+                if not _is_middle(chunk):
+                    self._note(read_head(payload))
+                self._take(chunk, runs)
             texts = None
-            if not _is_middle(chunk):
-                self._note(read_head(payload))
-            self._take(chunk, runs)
             if self.done or self.fault is not None:
                 self._read_late(rest)
         return self._deltas(runs)
@@ -224,17 +225,16 @@ class Reader:
                 self._note(full_head(read_object(payload), payload))
         return []
 
-    def _second_look(self, payload: bytes) -> Chunk:
+    def _read_odd(self, payload: bytes, runs: Runs) -> None:
         """An event that the typed decoder refuses: `[DONE]`, odd types, or no JSON object."""
         found = read_object(payload)
         if found is not None:
-            return lenient_chunk(found)
-        word = payload.strip()
-        if word == b"[DONE]":
+            self._note(full_head(found, payload))
+            self._take(lenient_chunk(found), runs)
+        elif (word := payload.strip()) == b"[DONE]":
             self.done = True
         elif word:
             self._break("an event of the stream is no JSON object")
-        return Chunk()
 
     def _note(self, head: Head | None) -> None:
         """What an event or a body said beside its words."""

@@ -62,7 +62,7 @@ _read_usual = msgspec.json.Decoder(_Usual, float_hook=str).decode
 
 
 def read_head(data: bytes) -> Head | None:
-    """An event's data → its head; None where it is no object."""
+    """The data of an event that `read_chunk` reads → its head."""
     try:
         head = _read_usual(data)
     except UNREADABLE:

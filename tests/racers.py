@@ -8,14 +8,14 @@ from bytedeck.call.race import Meaning, Runner
 from bytedeck.call.steps import (
     Abandoned,
     Began,
+    Begin,
     Data,
     Ended,
     Flow,
     Opened,
     Refused,
-    begin,
+    Settle,
     emit,
-    settle,
     speak,
     start,
     wait,
@@ -64,7 +64,7 @@ class Racer:
             worst_units=None,
         )
         reader = Reader()
-        yield from begin(self.leg, intent)
+        yield Begin(self.leg, intent)
         try:
             verdict = yield from wait(self.leg, at + self.idle)
             if isinstance(verdict, Refused):  # nothing was written
@@ -75,9 +75,9 @@ class Racer:
         except GeneratorExit:
             raise
         except BaseException as exc:
-            yield from settle(self.leg, _row(name, _ending(exc), reader), False)
+            yield Settle(self.leg, _row(name, _ending(exc), reader), False)
             raise
-        yield from settle(self.leg, _row(name, fault or "answered", reader), not fault)
+        yield Settle(self.leg, _row(name, fault or "answered", reader), not fault)
         return Told(self.leg, reader.reply().text, fault, at)
 
     def _exchange(self, reader: Reader) -> Flow[tuple[str, float]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..claims import Claim
@@ -18,24 +18,27 @@ from ..codec import faults
 from ..codec.chunks import Reader
 from ..errors import ByteError, LedgerError, error_from
 from ..types import Attempt, Delta, Fault, Intent, Quality, Reply, Request, Settlement, Timeouts, Usage
-from .record import spent
+from .record import record_of
 from .steps import (
     Abandoned,
     Began,
+    Begin,
     Broken,
     Data,
+    Emit,
     Ended,
     Flow,
+    Mark,
     Opened,
     Outcome,
     Refused,
+    Settle,
+    Start,
     Tick,
-    begin,
-    emit,
-    mark,
-    settle,
+    Wait,
+    came,
+    moment,
     speak,
-    start,
     wait,
 )
 from .voice import Voice
@@ -99,25 +102,19 @@ class Tried(Struct, frozen=True, kw_only=True):
     """Whether a limit or a budget kept it back: nothing was sent, and there is no row of it."""
 
 
-class Tally:
+class Tally(Struct):
     """What is known of a running attempt; it lives as long as the generator."""
 
-    def __init__(self, deadline: float) -> None:
-        self.reader = Reader()
-        self.deadline = deadline
-        self.started: float | None = None
-        self.at = 0.0
-        self.first_token: float | None = None
-        self.spoken = False  # words or calls have come, not reasoning alone
-        self.status: int | None = None
-        self.generation = ""
-        self.shown = False
-        self.notes: tuple[str, ...] = ()
-        self.headers: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def seconds(self) -> float:
-        return 0.0 if self.started is None else self.at - self.started
+    deadline: float
+    reader: Reader = field(default_factory=Reader)
+    started: float | None = None
+    at: float = 0.0
+    first_token: float | None = None
+    status: int | None = None
+    generation: str = ""
+    shown: bool = False
+    notes: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 Exchange: TypeAlias = Callable[[Try, Tally], Flow[Fault | None]]
@@ -131,10 +128,12 @@ def attempt(job: Try, at: float, deadline: float, exchange: Exchange | None = No
     """
     tally = Tally(deadline)
     try:
-        tally.at = yield from begin(job.leg, job.intent, job.claim)
-        refused = yield from _admitted(job, tally)
-        if refused is not None:  # nothing was written: nothing to settle
-            return replace(_tried(job, tally, refused, Reply()), is_refused=True)
+        tally.at = moment((yield Begin(job.leg, job.intent, job.claim)))
+        begun = yield Wait((job.leg,), min(tally.at + BEGIN_TIMEOUT, deadline))
+        if isinstance(begun, Began):
+            tally.notes = begun.warnings
+        elif (refusal := _not_begun(job, tally, came(begun))) is not None:
+            return _kept_back(job, tally, refusal)
         fault = yield from (exchange or _exchange)(job, tally)
         if job.voice is not None and not job.held:
             fault = yield from _last_words(job, tally, job.voice, fault)
@@ -142,7 +141,7 @@ def attempt(job: Try, at: float, deadline: float, exchange: Exchange | None = No
         raise  # a generator may not yield while it is being closed; the driver settles what is left
     except BaseException as exc:
         entry = _settlement(job, tally, Fault(code=_ending(exc)), tally.reader.reply())
-        yield from settle(job.leg, entry, False)
+        moment((yield Settle(job.leg, entry, False)))
         raise
     if fault is not None:
         fault = _told(job, fault)
@@ -150,8 +149,18 @@ def attempt(job: Try, at: float, deadline: float, exchange: Exchange | None = No
     if tally.headers:
         reply = replace(reply, headers=tally.headers)
     entry = _settlement(job, tally, fault, reply)
-    tally.at = yield from settle(job.leg, entry, fault is None)
-    return _tried(job, tally, fault, reply, entry)
+    tally.at = moment((yield Settle(job.leg, entry, fault is None)))
+    return Tried(
+        fault=fault,
+        reply=reply,
+        record=record_of(job.intent, entry, fault),
+        at=tally.at,
+        deadline=tally.deadline,
+        shown=tally.shown,
+        voice=job.voice,
+        held=job.held,
+        notes=tally.notes,
+    )
 
 
 def _ending(exc: BaseException) -> str:
@@ -163,13 +172,9 @@ def _ending(exc: BaseException) -> str:
     return "internal" if isinstance(exc, Exception) else Abandoned.outcome
 
 
-def _admitted(job: Try, tally: Tally) -> Flow[Fault | None]:
-    """The store's verdict on the Begin: None to go on, a Fault where a limit refused."""
-    outcome = yield from wait(job.leg, min(tally.at + BEGIN_TIMEOUT, tally.deadline))
+def _not_begun(job: Try, tally: Tally, outcome: Outcome) -> Fault | None:
+    """What else the store has to say to a Begin: a Fault where a limit refused, None to go on without a row."""
     match outcome:
-        case Began(warnings=warnings):
-            tally.notes = warnings
-            return None
         case Refused():
             tally.at = outcome.at
             return Fault(
@@ -195,19 +200,40 @@ def _admitted(job: Try, tally: Tally) -> Flow[Fault | None]:
     return None
 
 
+def _kept_back(job: Try, tally: Tally, fault: Fault) -> Tried:
+    """A limit refused it: nothing was written, so there is nothing to settle."""
+    return Tried(
+        fault=fault,
+        reply=Reply(),
+        record=Attempt(
+            model=job.intent.model,
+            outcome=fault.code,
+            cost_units=0,
+            quality="reported",
+            message=fault.message,
+        ),
+        at=tally.at,
+        deadline=tally.deadline,
+        shown=False,
+        voice=job.voice,
+        held=job.held,
+        is_refused=True,
+    )
+
+
 def _exchange(job: Try, tally: Tally) -> Flow[Fault | None]:
     """Send the request and read the answer. None: it is whole, or cut by `length`."""
-    tally.started = tally.at = yield from start(job.leg, job.request)
+    tally.started = tally.at = moment((yield Start(job.leg, job.request)))
     headers_due = tally.at + job.timeouts.headers
-    outcome = yield from wait(job.leg, min(headers_due, tally.deadline))
+    outcome = yield Wait((job.leg,), min(headers_due, tally.deadline))
     if not isinstance(outcome, Opened):
-        return unopened(outcome, tally)
+        return unopened(came(outcome), tally)
     tally.at = outcome.at
     tally.status = outcome.status
     tally.reader.now_epoch = outcome.wall
     tally.generation = outcome.headers.get("x-generation-id", "")
     if tally.generation:
-        yield from mark(job.leg, job.intent.attempt, tally.generation)
+        moment((yield Mark(job.leg, job.intent.attempt, tally.generation)))
     if _CACHE_STATUS in outcome.headers:
         tally.headers = tuple(one for one in outcome.headers.items() if one[0].startswith(_CACHE))
         if job.voice is not None:
@@ -277,23 +303,26 @@ def _stream(job: Try, tally: Tally) -> Flow[Fault | None]:
     """Events until [DONE], the end, a fault or a deadline."""
     reader = tally.reader
     due = tally.at + job.timeouts.first_event
-    while True:
-        outcome = yield from wait(job.leg, min(due, tally.deadline))
-        tally.at = outcome.at
-        if isinstance(outcome, Ended):
-            return (yield from _end(job, tally))
+    while not reader.done:
+        outcome = yield Wait((job.leg,), min(due, tally.deadline))
         if not isinstance(outcome, Data):
-            return reader.verdict() if reader.finished else cut(outcome, tally)
+            tally.at = came(outcome).at
+            if isinstance(outcome, Ended):
+                break
+            return reader.verdict() if reader.finished else cut(came(outcome), tally)
+        tally.at = outcome.at
         events = reader.events
         deltas = reader.feed(outcome.data)
         paused = (yield from _show(job, tally, deltas)) if deltas else 0.0
-        if reader.events != events:
-            due = outcome.at + _idle(job, tally)
-        due += paused
         if reader.fault is not None or (job.voice is not None and job.voice.refused):
             return reader.verdict()
-        if reader.done:
-            return (yield from _end(job, tally))
+        if reader.events != events and not reader.done:
+            due = outcome.at + _idle(job, reader)
+        due += paused
+    fault = reader.end()
+    if reader.leftover:  # what stood in a last event without its blank line
+        yield from _show(job, tally, reader.leftover)
+    return fault
 
 
 def _show(job: Try, tally: Tally, deltas: list[Delta]) -> Flow[float]:
@@ -302,7 +331,6 @@ def _show(job: Try, tally: Tally, deltas: list[Delta]) -> Flow[float]:
         tally.first_token = tally.at - tally.started
         if job.raced:
             yield from speak(job.leg)
-    tally.spoken = tally.spoken or any(delta.text or delta.tool_calls for delta in deltas)
     if job.voice is None or job.held:
         return 0.0
     deltas = job.voice.say(deltas)
@@ -311,7 +339,7 @@ def _show(job: Try, tally: Tally, deltas: list[Delta]) -> Flow[float]:
 
 def _hand_over(tally: Tally, deltas: list[Delta]) -> Flow[float]:
     tally.shown = True  # even by what nobody can read: it is out, and told that the answer has begun
-    back = yield from emit(deltas)
+    back = moment((yield Emit(deltas)))
     paused = max(0.0, back - tally.at)
     tally.deadline += paused
     tally.at = max(back, tally.at)
@@ -335,21 +363,13 @@ def _without_words(voice: Voice, fault: Fault) -> Fault | None:
     return fault
 
 
-def _idle(job: Try, tally: Tally) -> float:
+def _idle(job: Try, reader: Reader) -> float:
     """How long the next data event may take."""
-    if tally.reader.finished:
+    if reader.finished:
         return min(TAIL_TIMEOUT, job.timeouts.idle)
-    if not tally.reader.tokens:
+    if not reader.tokens:
         return job.timeouts.first_event  # the bare role comes at once, the first token not
-    return job.timeouts.idle * (1.0 if tally.spoken else REASONING_PATIENCE)
-
-
-def _end(job: Try, tally: Tally) -> Flow[Fault | None]:
-    """A clean end: the verdict, and what stood in a last event without its blank line."""
-    fault = tally.reader.end()
-    if tally.reader.leftover:
-        yield from _show(job, tally, tally.reader.leftover)
-    return fault
+    return job.timeouts.idle * (1.0 if reader.has_spoken else REASONING_PATIENCE)
 
 
 def cut(outcome: Outcome, tally: Tally) -> Fault:
@@ -382,7 +402,7 @@ def _settlement(job: Try, tally: Tally, fault: Fault | None, reply: Reply) -> Se
         finish_reason=reply.finish_reason,
         error="" if fault is None else (fault.error_type or fault.code),
         first_token=tally.first_token,
-        seconds=tally.seconds,
+        seconds=0.0 if tally.started is None else tally.at - tally.started,
     )
 
 
@@ -402,31 +422,3 @@ def _cost(job: Try, tally: Tally, fault: Fault | None) -> tuple[int | None, Qual
         estimate = job.estimate(usage)
         return estimate, "unknown" if estimate is None else "estimated"
     return None, "unknown"
-
-
-def _tried(
-    job: Try, tally: Tally, fault: Fault | None, reply: Reply, entry: Settlement | None = None
-) -> Tried:
-    record = Attempt(
-        model=job.intent.model,
-        outcome="answered" if fault is None else fault.code,
-        cost_units=spent(entry.cost_units, entry.usage) if entry else 0,
-        quality=entry.quality if entry else "reported",
-        generation_id=entry.generation_id if entry else "",
-        message=fault.message if fault else "",
-        status=fault.status if fault else None,
-        first_token=tally.first_token,
-        seconds=tally.seconds,
-        completion_tokens=reply.usage.completion_tokens if reply.usage else None,
-    )
-    return Tried(
-        fault=fault,
-        reply=reply,
-        record=record,
-        at=tally.at,
-        deadline=tally.deadline,
-        shown=tally.shown,
-        voice=job.voice,
-        held=job.held,
-        notes=tally.notes,
-    )

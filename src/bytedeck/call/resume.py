@@ -27,8 +27,7 @@ class Story:
         self.seams: list[Seam] = []
         self.text = ""
         """The words that stand."""
-        self._ask, self._policy = ask, plan.policy
-        self._wishes = {**plan.defaults, **ask.params}
+        self._ask, self._plan, self._policy = ask, plan, plan.policy
         self._told: list[Reply] = []
         """What the attempts brought that stand in the answer, broken off as they are."""
         self._has_begun = False
@@ -106,7 +105,7 @@ class Story:
         """Whether what was shown cannot be gone on with: no words, JSON, pictures, sound, each word's chance."""
         if not self.text.strip() or self._has_format():
             return True
-        if candidate is not None and candidate.route == "local" and self._wishes.get("tools"):
+        if candidate is not None and candidate.route == "local" and self._wish("tools"):
             return True  # it answers in a form of its own, whole (`local_shape`)
         return any(
             one.images
@@ -129,8 +128,11 @@ class Story:
             for one in self._told
         )
 
+    def _wish(self, name: str) -> object:
+        return self._ask.params.get(name, self._plan.defaults.get(name))
+
     def _has_format(self) -> bool:
-        wanted = self._wishes.get("response_format")
+        wanted = self._wish("response_format")
         return isinstance(wanted, Mapping) and wanted.get("type") not in (None, "text")
 
     # -- what an attempt brought -----------------------------------------------------------------

@@ -172,16 +172,12 @@ class Lost(Abandoned):
     outcome = "lost_race"
 
 
-def begin(leg: int, intent: Intent, claim: Claim | None = None) -> Flow[float]:
-    return _time((yield Begin(leg, intent, claim)))
-
-
 def start(leg: int, request: Request) -> Flow[float]:
-    return _time((yield Start(leg, request)))
+    return moment((yield Start(leg, request)))
 
 
 def mark(leg: int, attempt: str, generation_id: str) -> Flow[float]:
-    return _time((yield Mark(leg, attempt, generation_id)))
+    return moment((yield Mark(leg, attempt, generation_id)))
 
 
 def speak(leg: int) -> Flow[None]:
@@ -189,18 +185,11 @@ def speak(leg: int) -> Flow[None]:
 
 
 def emit(deltas: list[Delta]) -> Flow[float]:
-    return _time((yield Emit(deltas)))
-
-
-def settle(leg: int, settlement: Settlement, whole: bool) -> Flow[float]:
-    return _time((yield Settle(leg, settlement, whole)))
+    return moment((yield Emit(deltas)))
 
 
 def wait(leg: int, until: float) -> Flow[Outcome]:
-    outcome = yield Wait((leg,), until)
-    if isinstance(outcome, float):
-        raise TypeError("a driver answered Wait with a bare time")
-    return outcome
+    return came((yield Wait((leg,), until)))
 
 
 def pause(until: float) -> Flow[float]:
@@ -210,7 +199,15 @@ def pause(until: float) -> Flow[float]:
     return outcome.at
 
 
-def _time(outcome: Outcome | float) -> float:
-    if not isinstance(outcome, float):
+def moment(answer: Outcome | float) -> float:
+    """The answer to a command that does not wait."""
+    if not isinstance(answer, float):
         raise TypeError("a driver answered a command that does not wait with an outcome")
-    return outcome
+    return answer
+
+
+def came(answer: Outcome | float) -> Outcome:
+    """The answer to a Wait."""
+    if isinstance(answer, float):
+        raise TypeError("a driver answered Wait with a bare time")
+    return answer

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from ..types import Delta, Fault, Reply, Usage
 from .faults import from_error, redact
 from .gather import Others
@@ -120,8 +122,9 @@ class Reader:
         """The body ended cleanly: the verdict, with what stood in a last event that lacked its blank line."""
         if not self._is_deaf:
             self._is_deaf = True
-            if last := [event for event in self._decoder.finish() if _is_readable(event)]:
-                self.leftover = self._read(last)
+            for last in self._decoder.finish():
+                if last.strip() == b"[DONE]" or read_object(last) is not None:
+                    self.leftover = self._read([last])
         return self.verdict()
 
     def body(self, data: bytes) -> list[Delta]:
@@ -159,11 +162,7 @@ class Reader:
     def reply(self) -> Reply:
         """All that came so far, with every field that the wire can fill."""
         head = self._head or _NO_HEAD
-        more = self._others.fields() if self._others else {}
-        if self._rest:
-            more["openrouter_metadata"] = drawn(self._rest, "openrouter_metadata") or None
-            more["extra"] = {name: said for name, said in self._rest.items() if name != "openrouter_metadata"}
-        return Reply(
+        reply = Reply(
             text="".join(self._texts),
             model=head.model or "",
             finish_reason=self._reason,
@@ -173,8 +172,14 @@ class Reader:
             generation_id=head.id or "",
             system_fingerprint=head.system_fingerprint or "",
             service_tier=head.service_tier or "",
-            **more,
         )
+        if self._others is not None:
+            reply = replace(reply, **self._others.fields())
+        if self._rest:
+            metadata = drawn(self._rest, "openrouter_metadata") or None
+            extra = {name: said for name, said in self._rest.items() if name != "openrouter_metadata"}
+            reply = replace(reply, openrouter_metadata=metadata, extra=extra)
+        return reply
 
     # -- events ----------------------------------------------------------------------------------
 
@@ -375,7 +380,3 @@ def _is_middle(chunk: Chunk) -> bool:
         if choice.finish_reason is not None:
             return False
     return True
-
-
-def _is_readable(event: bytes) -> bool:
-    return event.strip() == b"[DONE]" or read_object(event) is not None

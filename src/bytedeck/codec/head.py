@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from .shapes import UNREADABLE, read_bill, read_object, text_of
 from .usage import BLANK, Bill, bill_of
@@ -44,14 +44,17 @@ class FullHead(Head, gc=False):
     """The other members, by their names: `openrouter_metadata`, and those that we do not know."""
 
 
-class _Usual(Head, forbid_unknown_fields=True, gc=False):
-    """An event with nothing else in it. What is not looked at is decoded all the same: it has to be JSON."""
+_PASSED_OVER = Raw()
 
-    object: Any = None
-    created: Any = None
-    choices: Any = None
-    error: Any = None
-    user_id: Any = None
+
+class _Usual(Head, forbid_unknown_fields=True, gc=False):
+    """An event with nothing else in it; what is raw is passed over."""
+
+    object: Raw = _PASSED_OVER
+    created: Raw = _PASSED_OVER
+    choices: Raw = _PASSED_OVER
+    error: Raw = _PASSED_OVER
+    user_id: Raw = _PASSED_OVER
     openrouter_metadata: None = None
 
 
@@ -64,7 +67,7 @@ _read_usual = msgspec.json.Decoder(_Usual, float_hook=str).decode
 def read_head(data: bytes) -> Head | None:
     """The data of an event that `read_chunk` reads → its head."""
     try:
-        head = _read_usual(data)
+        head = _read_usual(data.decode())  # what is passed over is no JSON, either, where it is no text
     except UNREADABLE:
         return full_head(read_object(data), data)
     return full_head(read_object(data), data) if head.usage == BLANK else head

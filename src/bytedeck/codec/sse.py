@@ -11,7 +11,7 @@ from __future__ import annotations
 # streams at their limit still fit a machine.
 LIMIT = 8 * 1024 * 1024
 
-_CR, _LF = 13, 10
+_CR, _LF, _COLON = 13, 10, 58
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -47,10 +47,11 @@ class Decoder:
         """
         if self._is_between and data[-2:] == b"\n\n" and _CR not in data and len(data) <= self._limit:
             # Whole events of one line and nothing else, as servers mostly send them; before the first a comment.
-            begin = data.find(b"\n\n") + 2 if data.startswith(b":") else 0
-            is_one_line = not begin or data.find(b"\n") == begin - 2
-            if is_one_line and data.startswith(b"data: ", begin):
-                events = data[begin + 6 : -2].split(b"\n\ndata: ")
+            comment, plain = b"", data
+            if data[0] == _COLON:
+                comment, _, plain = data.partition(b"\n\n")
+            if plain[:6] == b"data: " and _LF not in comment:
+                events = plain[6:-2].split(b"\n\ndata: ")
                 if b"" not in events and _LF not in b"".join(events):
                     self._start = None
                     return events

@@ -306,10 +306,11 @@ def _stream(job: Try, tally: Tally) -> Flow[Fault | None]:
     while not reader.done:
         outcome = yield Wait((job.leg,), min(due, tally.deadline))
         if not isinstance(outcome, Data):
-            tally.at = came(outcome).at
+            outcome = came(outcome)
+            tally.at = outcome.at
             if isinstance(outcome, Ended):
                 break
-            return reader.verdict() if reader.finished else cut(came(outcome), tally)
+            return reader.verdict() if reader.finished else cut(outcome, tally)
         tally.at = outcome.at
         events = reader.events
         deltas = reader.feed(outcome.data)

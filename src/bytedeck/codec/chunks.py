@@ -218,7 +218,7 @@ class Reader:
                 self._take(chunk, runs)
             texts = None
             if self.done or self.fault is not None:
-                self._read_late(rest)
+                self._read_late(rest)  # type: ignore[unreachable]  # by what was just taken
         return self._deltas(runs)
 
     def _read_late(self, payloads: Iterator[bytes]) -> list[Delta]:

@@ -226,6 +226,7 @@ class _Inbox(Struct, eq=False):
         self.waiter = waiter = self.loop.create_future()
         if self.verdict is None:
             await waiter
+            assert self.verdict is not None  # noqa: S101 - who wakes has put it there before
         return self.verdict
 
 

@@ -1,7 +1,7 @@
 """The async wire: asyncio's transports, and the same reader of HTTP as the blocking one.
 
 A connection only keeps what came and wakes whoever reads: parsing, and what it raises, happens in
-the reader's task, at the reader's pace.
+the reader's task, at the reader's pace (and at once: `wake.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..types import Request
 from .http1 import Malformed, Response
 from .place import Place, place_of
+from .wake import Wake
 from .wire import Endpoint, Endpoints, Inflate, WireError, tls_context
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class _Connection(asyncio.BufferedProtocol):
         self.came: list[bytes] = []
         """What has come, and was not taken."""
         self._unread = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self._wake = Wake(loop)
         self.is_over = False
         self._why: Exception | None = None
         self.pool: list[_Connection] | None = None
@@ -73,8 +74,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._unread += nbytes
         if self._unread > MOST_UNREAD:
             self._transport.pause_reading()
-        if (waiter := self._waiter) is not None and not waiter.done():
-            waiter.set_result(None)
+        self._wake.now()
 
     def eof_received(self) -> None:
         self._end(None)
@@ -87,8 +87,7 @@ class _Connection(asyncio.BufferedProtocol):
         self.is_over, self._why = True, self._why or why
         if self.pool is not None:
             self.abort()
-        if (waiter := self._waiter) is not None and not waiter.done():
-            waiter.set_result(None)
+        self._wake.soon()
 
     def send(self, data: bytes) -> None:
         self._transport.write(data)
@@ -96,11 +95,7 @@ class _Connection(asyncio.BufferedProtocol):
     async def read_on(self, response: Response) -> None:
         """Read what comes next into the response. An answer that came before a break is read before the break."""
         if not (self.came or self.is_over):
-            self._waiter = waiter = self.loop.create_future()
-            try:
-                await waiter
-            finally:
-                self._waiter = None
+            await self._wake
         if self.came:
             response.feed(self.take())
         elif self._why is None:

@@ -6,7 +6,6 @@ them keeps the provider's raw text.
 
 from __future__ import annotations
 
-import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 UNITS_PER_USD = 10**12
@@ -15,13 +14,14 @@ UNITS_PER_USD = 10**12
 _CONTEXT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _UNIT = Decimal(1).scaleb(-12)
 _MOST = Decimal(10) ** 9
-_PLAIN = re.compile(r"([0-9]{1,9})\.([0-9]{1,12})")
 
 
 def to_units(amount: Decimal | str | int) -> int:
     """USD as a decimal → units. Raises ValueError for what is not a finite sum of money."""
-    if type(amount) is str and (plain := _PLAIN.fullmatch(amount)):  # as costs come, and a tenth of the work
-        return int(plain[1] + plain[2].ljust(12, "0"))
+    if type(amount) is str and amount.isascii():  # as costs come, and a tenth of the work
+        whole, _, fraction = amount.partition(".")
+        if whole.isdigit() and fraction.isdigit() and len(whole) < 10 and len(fraction) < 13:
+            return int(whole + fraction.ljust(12, "0"))
     try:
         usd = Decimal(amount)
     except InvalidOperation:

@@ -293,10 +293,16 @@ class Run:
 
     def candidate(self, tried: Tried) -> Candidate:
         """Who was asked in an attempt."""
-        return next(one for one in self.plan.candidates if one.model == tried.record.model)
+        model = tried.record.model
+        for one in self.plan.candidates:
+            if one.model == model:
+                return one
+        raise LookupError(model)
 
     def _told_attempts(self) -> tuple[Attempt, ...]:
         """In the order in which they were begun."""
+        if len(self._attempts) == 1:
+            return tuple(self._attempts.values())
         return tuple(map(self._attempts.__getitem__, sorted(self._attempts)))
 
     def _told_notes(self, tried: Tried) -> tuple[str, ...]:

@@ -129,7 +129,8 @@ def attempt(job: Try, at: float, deadline: float, exchange: Exchange | None = No
     tally = Tally(deadline)
     try:
         tally.at = moment((yield Begin(job.leg, job.intent, job.claim)))
-        begun = yield Wait((job.leg,), min(tally.at + BEGIN_TIMEOUT, deadline))
+        due = tally.at + BEGIN_TIMEOUT
+        begun = yield Wait((job.leg,), due if due < deadline else deadline)  # `min` takes three times as long
         if isinstance(begun, Began):
             tally.notes = begun.warnings
         elif (refusal := _not_begun(job, tally, came(begun))) is not None:
@@ -224,8 +225,8 @@ def _kept_back(job: Try, tally: Tally, fault: Fault) -> Tried:
 def _exchange(job: Try, tally: Tally) -> Flow[Fault | None]:
     """Send the request and read the answer. None: it is whole, or cut by `length`."""
     tally.started = tally.at = moment((yield Start(job.leg, job.request)))
-    headers_due = tally.at + job.timeouts.headers
-    outcome = yield Wait((job.leg,), min(headers_due, tally.deadline))
+    due = tally.at + job.timeouts.headers
+    outcome = yield Wait((job.leg,), due if due < tally.deadline else tally.deadline)
     if not isinstance(outcome, Opened):
         return unopened(came(outcome), tally)
     tally.at = outcome.at
@@ -304,7 +305,7 @@ def _stream(job: Try, tally: Tally) -> Flow[Fault | None]:
     reader = tally.reader
     due = tally.at + job.timeouts.first_event
     while not reader.done:
-        outcome = yield Wait((job.leg,), min(due, tally.deadline))
+        outcome = yield Wait((job.leg,), due if due < tally.deadline else tally.deadline)
         if not isinstance(outcome, Data):
             outcome = came(outcome)
             tally.at = outcome.at

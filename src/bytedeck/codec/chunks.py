@@ -68,29 +68,30 @@ class Reader:
     other model could go on with two at once.
     """
 
+    events = 0
+    """Data events so far; comments are none."""
+    tokens = False
+    """Whether anything for a person has come: words, reasoning, a refusal, a call, a picture, sound."""
+    done = False
+    """`[DONE]` has come."""
+    fault: Fault | None = None
+    """What went wrong inside the answer; once set it stays, and no more deltas come."""
+    now_epoch: float | None = None
+    """When the answer began, seconds since 1970, for hints that name a moment; None: they are left out."""
+    usage: Usage | None = None
+    _is_deaf = False  # the decoder has given up
+    _reason = _native_reason = _native_seen = ""
+    _had_blank_reason = False
+    _head: Head | None = None
+    _others: Others | None = None
+
     def __init__(self) -> None:
-        self.events = 0
-        """Data events so far; comments are none."""
-        self.tokens = False
-        """Whether anything for a person has come: words, reasoning, a refusal, a call, a picture, sound."""
-        self.done = False
-        """`[DONE]` has come."""
-        self.fault: Fault | None = None
-        """What went wrong inside the answer; once set it stays, and no more deltas come."""
-        self.now_epoch: float | None = None
-        """When the answer began, seconds since 1970, for hints that name a moment; None: they are left out."""
-        self.usage: Usage | None = None
         self.leftover: list[Delta] = []
         """What `end()` found in a last event without its blank line: still to be handed over."""
         self._decoder = Decoder()
-        self._is_deaf = False  # the decoder has given up
-        self._reason = self._native_reason = self._native_seen = ""
-        self._had_blank_reason = False
-        self._head: Head | None = None
         self._rest: dict[str, Any] = {}
         """What was said beside the words and the names, each member as it was said last."""
         self._texts: list[str] = []
-        self._others: Others | None = None
 
     @property
     def generation_id(self) -> str:
@@ -251,7 +252,7 @@ class Reader:
             self._head.add(head)
         if head.usage is not None:
             self.usage = usage_of(head.usage, self.usage)
-        if isinstance(head, FullHead):
+        if type(head) is FullHead:
             self._rest |= head.rest
 
     def _take(self, chunk: Chunk, runs: Runs, is_stream: bool = True) -> None:

@@ -31,14 +31,15 @@ class Decoder:
     linear in time and takes its own size in memory, however finely it was sliced.
     """
 
+    _start: bytes | None = b""  # what may still be a byte order mark; None: past it
+    _after_cr = False
+    _size = 0  # of the data lines of an event that has not ended
+    _is_between = True  # nothing is unfinished: the next byte begins an event
+
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self._start: bytes | None = b""  # what may still be a byte order mark; None: past it
-        self._after_cr = False
         self._line = bytearray()  # a line that has not ended
         self._data: list[bytes] = []  # data lines of an event that has not ended
-        self._size = 0  # of those lines
-        self._is_between = True  # nothing of the above: the next byte begins an event
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of each event that `data` completes, several data lines joined by LF.

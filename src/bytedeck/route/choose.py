@@ -96,11 +96,16 @@ def choose(
         candidates = access.admitted(ask.caller, candidates, notes)
     if size(ask.messages) > chain.room:
         candidates = _fitting(ask, candidates, policy, deck, notes)
-    bounds = ask.timeouts or plan.timeouts
+    candidates = by_health(candidates, health, ask.upstream_key or ask.key, notes)
+    timeouts = ask.timeouts or plan.timeouts
+    if ask.total_timeout is not None:
+        timeouts = replace(timeouts, total=ask.total_timeout)
+    if candidates is plan.candidates and timeouts is plan.timeouts and policy is plan.policy and not notes:
+        return plan  # the request says no more than whom it asks, and all are well
     return replace(
         plan,
-        candidates=by_health(candidates, health, ask.upstream_key or ask.key, notes),
-        timeouts=bounds if ask.total_timeout is None else replace(bounds, total=ask.total_timeout),
+        candidates=candidates,
+        timeouts=timeouts,
         policy=policy,
         notes=tuple(dict.fromkeys(notes)),
     )

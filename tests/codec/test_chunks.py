@@ -698,3 +698,20 @@ def test_a_reset_told_within_a_stream_is_a_wait():
     reader.feed(b"data: " + json.dumps({"error": told}).encode() + b"\n\n")
     assert reader.fault is not None
     assert reader.fault.retry_after == 60
+
+
+def test_an_answer_leaves_nothing_for_the_next_one() -> None:
+    """Neither its words nor its end, bill, fault or unknown members."""
+    for data in (TEXT.data, sse(ERROR), b'data: {"odd": 1}\n\n', b"data: {"):
+        reader = Reader()
+        reader.feed(data)
+        reader.end()
+    new = Reader()
+    assert (new.reply(), new.events, new.tokens, new.done, new.fault, new.leftover) == (
+        Reply(),
+        0,
+        False,
+        False,
+        None,
+        [],
+    )

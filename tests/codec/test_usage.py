@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pytest
 
 from bytedeck.codec.shapes import read_exact
 from bytedeck.codec.usage import read_generation, read_usage
-from bytedeck.money import to_usd
+from bytedeck.money import to_units, to_usd
 from bytedeck.types import Usage
 
 
@@ -176,3 +176,22 @@ def test_a_generations_record(told: str, expected: Usage | None) -> None:
 def test_no_record(body: bytes) -> None:
     """What is none tells nothing, and does no harm."""
     assert read_generation(body) is None
+
+
+@pytest.mark.parametrize(
+    "whole", ["", "0", "7", "123456789", "1234567890", "-1", "+1", "1_0", " 1", "٣", "²"]
+)
+@pytest.mark.parametrize(
+    "fraction", ["", "0", "000378", "123456789012", "1234567890125", "5e-3", "1_0", "5 ", "٣", "²", "1.1"]
+)
+def test_a_sum_is_read_as_a_decimal_would_be(whole: str, fraction: str) -> None:
+    """However it is written: what costs usually look like is read by a shorter way."""
+    text = f"{whole}.{fraction}"
+    try:
+        usd = Decimal(text)
+        told = to_units(usd)
+    except (InvalidOperation, ValueError):
+        with pytest.raises(ValueError, match="not an amount"):
+            to_units(text)
+    else:
+        assert to_units(text) == told

@@ -716,3 +716,19 @@ def test_the_size_is_that_of_all_texts() -> None:
     parts = ["odd", {"type": "text", "text": "four"}, {"type": "image_url"}, {"text": 5}]
     messages = ({"content": "six..."}, {"content": parts}, {"content": None}, {}, {"content": tuple(parts)})
     assert size(messages) == 6 + 4 + 4
+
+
+def test_what_one_request_wishes_is_not_the_next_ones() -> None:
+    """A plan that is passed on as it was worked out stays as it was."""
+    chains: Chains = {}
+
+    def chosen(**wish: Any) -> Plan:
+        ask = Ask(id="0", messages=({"role": "user", "content": "hello"},), models=(HAIKU,), **wish)
+        return choose(ask, CONFIG, None, has_key=True, has_local=False, chains=chains)
+
+    first = chosen()
+    assert chosen() is first
+    assert chosen(total_timeout=3.0).timeouts.total == 3.0
+    assert chosen(timeouts=Timeouts(idle=2.0)).timeouts.idle == 2.0
+    assert chosen(policy=Policy(failover="restart")).policy.failover == "restart"
+    assert chosen() == first

@@ -441,4 +441,4 @@ def _is_due(standing: Standing) -> bool:
 def _request_id() -> str:
     """32 hex digits, the first 12 the time in milliseconds: rows that come together lie together in an index."""
     # Unique, not secret: no system call. Python seeds it anew in the child of a fork.
-    return f"{time.time_ns() // 1_000_000:012x}{random.getrandbits(80):020x}"
+    return f"{time.time_ns() // 1_000_000 << 80 | random.getrandbits(80):032x}"

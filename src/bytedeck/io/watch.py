@@ -180,11 +180,11 @@ class Watch:
         noted, book = self._noted, self._book
         while noted:
             row = noted.popleft()
-            if isinstance(row, Seen):
+            if isinstance(row, tuple):
+                book.settled(*row)
+            else:
                 self._own[row.attempt] = None
                 book.begun(row)
-            else:
-                book.settled(*row)
         while len(self._own) > _MOST_NOTED:
             del self._own[next(iter(self._own))]
 

@@ -46,6 +46,8 @@ class SqliteFile:
         self._busy_timeout = busy_timeout
         self._steady = steady
         self._connection: sqlite3.Connection | None = None
+        self._cursor: sqlite3.Cursor | None = None
+        """The connection's, kept as long as it is: to make one costs as much as a row's parameters."""
         self._claims: SqliteClaims | None = None
         self._file = (0, 0)
         self._looked = 0
@@ -113,7 +115,7 @@ class SqliteFile:
                 self._commits = 0
 
     def close(self) -> None:
-        self._claims = None
+        self._claims = self._cursor = None
         if self._connection is not None:
             connection, self._connection = self._connection, None
             connection.close()
@@ -122,12 +124,13 @@ class SqliteFile:
         """In the child of a fork. Closing lets SQLite forget the locks that only the parent holds; in
         the middle of a wait it would hang, so there the connection is left as it is."""
         connection, self._connection, self._claims = self._connection, None, None
+        cursor, self._cursor = self._cursor, None
         self._running.clear()
         self._holding.clear()
         if connection is not None and clean:
             connection.close()
         elif connection is not None:
-            _left_behind.append(connection)
+            _left_behind.append((connection, cursor))
 
     def explain(self, error: Exception) -> LedgerError:
         return sqlite_faults.explain(error, self._path)
@@ -178,7 +181,7 @@ class SqliteFile:
             connection.close()
             raise
         connection.execute("pragma busy_timeout = 0")  # from now on `_patiently` waits, where one may wait
-        self._connection = connection
+        self._connection, self._cursor = connection, connection.cursor()
         self._file = _identity(self._path)
         self._owner, self._told = this_owner(), 0
         self._statements = sql.statements("sqlite")
@@ -258,10 +261,11 @@ class SqliteFile:
         assert job.row is not None  # noqa: S101 - the writer hands over rows only
         name, encode = INSERTS[type(job.row)]
         statement, params = self._statements[name], encode(job.row, job.at, self._owner)
+        cursor = self._cursor or connection.cursor()
         try:
-            return connection.execute(statement, params)
+            return cursor.execute(statement, params)
         except UnicodeEncodeError:  # half a surrogate pair, from a command line or a broken upstream
-            return connection.execute(statement, tuple(map(_readable, params)))
+            return cursor.execute(statement, tuple(map(_readable, params)))
 
     def _recover(self, connection: sqlite3.Connection, exc: BaseException) -> None:
         """After a failure: no transaction stays open, and a doubtful connection is not used again."""
@@ -281,8 +285,8 @@ class SqliteFile:
             self.close()
 
 
-# Connections that the child of a fork may neither use nor close.
-_left_behind: list[sqlite3.Connection] = []
+# Connections, and their cursors, that the child of a fork may neither use nor close.
+_left_behind: list[tuple[sqlite3.Connection, sqlite3.Cursor | None]] = []
 
 
 def make_file(path: str) -> None:

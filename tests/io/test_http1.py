@@ -195,6 +195,16 @@ def test_headers() -> None:
     }  # fmt: skip
 
 
+def test_folded_lines_are_no_headers_of_their_own() -> None:
+    """They do not count for the limit."""
+    got = read([OK + b"a: b\r\n c\r\n" * MOST_HEADERS + b"\r\n"])
+    assert got.headers == {"a": ", ".join(["b c"] * MOST_HEADERS)}
+    assert (
+        read([OK + b"a: b\r\n c\r\n" * (MOST_HEADERS + 1) + b"\r\n"]).why
+        == f"more than {MOST_HEADERS} headers"
+    )
+
+
 def test_the_request() -> None:
     """A line each, the length of the body, and none for what has no body."""
     assert (

@@ -179,7 +179,7 @@ class Response:
         if self._method == "HEAD" or status in (204, 304) or (self._method == "CONNECT" and status < 300):
             self._finish()
         elif coding is not None:
-            if coding.strip().lower() != "chunked":
+            if coding != "chunked" and coding.strip().lower() != "chunked":
                 raise Malformed(f"the transfer coding {coding[:40]!r} was not asked for")
             # Two framings at once are how answers are smuggled: read it, but trust no byte after it.
             self._keeps = keeps and length is None and minor == "1"
@@ -268,13 +268,11 @@ def _chunk_size(line: bytes, skip: int) -> int:
 def _fields(text: str) -> dict[str, str]:
     """A head's fields, blank line included."""
     text = text.replace("\r\n", "\n")
-    if "\n " in text or "\n\t" in text:
-        text = _FOLD.sub(" ", text)  # a value folded over lines, as in old times
-    lines = text.split("\n")[:-2]  # the blank one
     if "\r" in text or "\0" in text:
         raise Malformed("a line of the head is no header")
+    lines = text.split("\n")[:-2]  # the blank one
     if len(lines) > MOST_HEADERS:
-        raise Malformed(f"more than {MOST_HEADERS} headers")
+        return _unfolded(text, f"more than {MOST_HEADERS} headers")
     name_of = _known if len(text) < _USUAL else _name
     headers: dict[str, str] = {}
     try:
@@ -283,8 +281,16 @@ def _fields(text: str) -> dict[str, str]:
             name, value = name_of(name), value.strip(" \t")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
     except ValueError:
-        raise Malformed("a line of the head is no header") from None
+        return _unfolded(text, "a line of the head is no header")
     return headers
+
+
+def _unfolded(text: str, why: str) -> dict[str, str]:
+    """Fields of which some value is folded over lines, as in old times. Where none is, the head is at fault: `why`."""
+    unfolded = _FOLD.sub(" ", text)
+    if unfolded == text:
+        raise Malformed(why) from None
+    return _fields(unfolded)
 
 
 def _name(name: str) -> str:

@@ -83,7 +83,7 @@ class SqliteFile:
             return None
         try:
             if len(jobs) > 1 or jobs[0].claim is not None or self._is_silent(jobs):
-                connection.execute("begin immediate")
+                (self._cursor or connection).execute("begin immediate")
             return self._insert_all(connection, jobs)
         except BaseException as exc:
             self._roll_back(connection)
@@ -212,7 +212,7 @@ class SqliteFile:
             if self._is_silent(jobs):
                 self._beat(connection)
                 self._told = jobs[-1].at
-            connection.execute("commit")
+            (self._cursor or connection).execute("commit")
         self._commits += 1
         self._running.update(begun)
         self._running.difference_update(told)

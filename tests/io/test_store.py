@@ -507,6 +507,11 @@ def test_recent_tells_each_attempt_when_it_begins_and_when_it_ends(store: Store,
     third = store.recent(since, second.next)
     assert [(one.attempt[-2:], one.outcome) for one in third.seen] == [("-1", "answered"), ("-3", "answered")]
     assert (third.seen[0].first_token, third.seen[0].seconds, third.seen[0].tokens) == (0.25, 1.5, 50)
+    again = store.recent(since, second.next, own={f"{REQUEST}-3", f"{REQUEST}-9"})
+    assert [one.attempt[-2:] for one in again.seen] == ["-1"]
+    assert (again.own, again.next) == ((f"{REQUEST}-3",), third.next)
+    own_begin = store.recent(since, Cursor(), own={f"{REQUEST}-{number}" for number in (1, 2, 3)})
+    assert (own_begin.seen, len(own_begin.own)) == ((), 3)
     assert store.recent(since, third.next).seen == ()
     assert store.recent(since, third.next).learnt == second.learnt
 

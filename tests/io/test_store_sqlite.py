@@ -488,7 +488,7 @@ def test_every_statement_is_used_and_every_file_loads():
     """The loader finds each named statement, and nothing between them."""
     assert set(sql.statements("sqlite")) == {
         *("begin", "mark", "settle", "reconcile", "rows", "export", "usage", "requests", "all_requests"),
-        *("costs", "begun", "without_intent", "last_intent", "recent", "watched", "learnt"),
+        *("costs", "begun", "without_intent", "last_intent", "names", "recent", "watched", "learnt"),
         *("open", "swept", "swept_before", "awaiting"),
         *("clock", "ahead", "clock_of", "bucket", "fill", "hold", "release", "stale_holds", "attempts_of"),
         *("account", "open_account", "forget_accounts", "account_rows", "accounts"),

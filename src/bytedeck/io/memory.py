@@ -6,7 +6,7 @@ Keeps every row for as long as the process lives; the same answers as SQLite, by
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from datetime import datetime
 
 from ..call.health import LESSONS
@@ -235,16 +235,17 @@ class MemoryStore:
     def is_shared(self) -> bool:
         return False
 
-    def recent(self, since: int, after: Cursor) -> Recent:
+    def recent(self, since: int, after: Cursor, own: Container[str] = ()) -> Recent:
         with self._lock:
             last = len(self._names)
             fresh = range(max(after.last, last - MOST_RECENT), last)
+            names = {self._names[place] for place in fresh if self._names[place] in own}
             found = [(place, self._seen(self._names[place])) for place in (*after.open, *fresh)]
             learnt = tuple(Learnt(model, outcome, at) for (model, outcome), at in self._learnt.items())
-        found = [(place, seen) for place, seen in found if seen.begun >= since]
+        found = [(place, seen) for place, seen in found if seen.begun >= since and seen.attempt not in names]
         still_open = tuple(place for place, seen in found if seen.ended is None)[-MOST_RECENT:]
         told = tuple(seen for place, seen in found if place >= after.last or seen.ended is not None)
-        return Recent(told, learnt, Cursor(last, still_open))
+        return Recent(told, learnt, Cursor(last, still_open), tuple(sorted(names)))
 
     def _seen(self, attempt: str) -> Seen:
         intent, begun = self._intents[attempt]

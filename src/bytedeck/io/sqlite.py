@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -152,10 +152,10 @@ class SqliteStore:
     def is_shared(self) -> bool:
         return os.path.exists(self.location)
 
-    def recent(self, since: int, after: Cursor) -> Recent:
+    def recent(self, since: int, after: Cursor, own: Container[str] = ()) -> Recent:
         from . import sqlite_read
 
-        return sqlite_read.recent(self.location, since, after)
+        return sqlite_read.recent(self.location, since, after, own)
 
 
 def _file(path: str, busy_timeout: float, steady: Callable[[], int]) -> Sink:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -153,7 +153,7 @@ def _silences(connection: sqlite3.Connection) -> dict[str, int]:
     return {owner: now - beat for owner, beat in beats}
 
 
-def recent(path: str, since: int, after: Cursor) -> Recent:
+def recent(path: str, since: int, after: Cursor, own: Container[str]) -> Recent:
     """See `Store.recent`. Reads by the primary key alone, so that a ledger's size does not matter."""
     with reading(path, _RECENT_TIMEOUT) as connection:
         if connection is None:
@@ -162,12 +162,16 @@ def recent(path: str, since: int, after: Cursor) -> Recent:
         if last < after.last:  # another file
             after = Cursor()
         first = max(after.last, last - MOST_RECENT)
-        found = _ask(connection, "recent", first=first, since=since).fetchall()
+        # A busy process finds little but its own rows, and a name alone is a third of the work.
+        names = {name for (name,) in _ask(connection, "names", first=first) if name in own}
+        is_alone = len(names) == last - first
+        found = [] if is_alone else _ask(connection, "recent", first=first, since=since).fetchall()
         learnt = tuple(Learnt(*row) for row in _ask(connection, "learnt"))
         watched = [row for id_ in after.open for row in _ask(connection, "watched", id=id_, since=since)]
+    found = [row for row in found if row[1] not in names]
     still_open = tuple(row[0] for row in (*watched, *found) if row[5] is None)[-MOST_RECENT:]
     ended = (row for row in watched if row[5] is not None)
-    return Recent(tuple(map(_seen, (*ended, *found))), learnt, Cursor(last, still_open))
+    return Recent(tuple(map(_seen, (*ended, *found))), learnt, Cursor(last, still_open), tuple(sorted(names)))
 
 
 def _seen(row: tuple[Any, ...]) -> Seen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -62,6 +62,8 @@ class Recent(Struct, frozen=True):
     learnt: tuple[Learnt, ...] = ()
     """Of all times."""
     next: Cursor = Cursor()
+    own: tuple[str, ...] = ()
+    """Those of the caller's own that were begun since: nothing else is told of them."""
 
 
 MOST_RECENT = 1000
@@ -176,8 +178,9 @@ class Store(Receiver, Protocol):
     def is_shared(self) -> bool:
         """Whether there is anything that other processes may have written. Does not open it."""
 
-    def recent(self, since: int, after: Cursor) -> Recent:
-        """The attempts begun since a moment (microseconds since 1970), and those that have ended since `after`.
+    def recent(self, since: int, after: Cursor, own: Container[str] = ()) -> Recent:
+        """The attempts begun since a moment (microseconds since 1970), and those that have ended since `after`; of the
+        caller's `own` only their names.
 
         Each is told when it is begun and when it has ended, at most `MOST_RECENT` at once; what was handed over
         and is not written yet comes the next time. Raises LedgerError if they cannot be read.

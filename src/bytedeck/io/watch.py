@@ -142,7 +142,7 @@ class Watch:
             self._has_read, self._read_at = True, self._clock()
             store = self._store
             if store.is_shared():
-                self._fold(store.recent(self._read_at - HORIZON, self._cursor))
+                self._fold(store.recent(self._read_at - HORIZON, self._cursor, self._own))
         finally:
             self._reading.release()
 
@@ -198,6 +198,8 @@ class Watch:
                     if (seen.ended or seen.begun) <= latest:
                         self._others(seen)
         with self._lock:
+            for attempt in recent.own:
+                self._own.pop(attempt, None)
             for lesson in recent.learnt:
                 self._book.learn(lesson)
         self._cursor = recent.next

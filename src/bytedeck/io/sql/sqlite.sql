@@ -218,6 +218,9 @@ select kind, count(*) from (
 -- name: last_intent
 select coalesce(max(id), 0) from intent
 
+-- name: names
+select attempt from intent where id > :first
+
 -- name: recent
 select
   i.id, i.attempt, i.model, coalesce(nullif(i.upstream_key, ''), i.key), i.at, s.at, s.outcome, s.first_token_us, s.duration_us,

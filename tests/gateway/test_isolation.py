@@ -191,9 +191,9 @@ def test_equal_questions_of_two_keys_are_two(config: Path, gateway: Gateway, sim
     def cached(one: Client) -> str:
         answer = one.ask("POST", "/v1/chat/completions", body)
         gateway.do(gateway.app.access.refresh())
-        return next(line for line in answer.headers.lower().splitlines() if line.startswith("x-byte-cache:"))[
-            14:
-        ]
+        told = next(line for line in answer.headers.lower().splitlines() if line.startswith("x-byte-cache:"))
+        # Who asks again in the moment in which the first answer goes out is given that one.
+        return told[14:].replace("coalesced", "hit")
 
     assert [cached(one) for one in (ada, ada, bob, bob)] == ["miss", "hit", "miss", "hit"]
     keys = gateway.app.hub.house.keys

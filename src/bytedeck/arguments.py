@@ -10,11 +10,10 @@ from msgspec import MsgspecError, Struct, convert, structs
 
 from .errors import InvalidRequest
 from .money import to_units
-from .types import Failover, Message, Policy, Timeouts
+from .types import UNSAID, Failover, Message, Policy, Timeouts
 
 StructT = TypeVar("StructT", bound=Struct)
 
-_NO_POLICY = Policy()
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
@@ -99,7 +98,7 @@ def flag(name: str, said: object) -> bool:
 def policy(said: object) -> Policy:
     """One word is the way in which a broken answer is taken up."""
     if said is None:
-        return _NO_POLICY
+        return UNSAID
     if isinstance(said, Policy):
         return _checked(said, "policy")
     if said in get_args(Failover):

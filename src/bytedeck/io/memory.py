@@ -245,7 +245,7 @@ class MemoryStore:
         found = [(place, seen) for place, seen in found if seen.begun >= since and seen.attempt not in names]
         still_open = tuple(place for place, seen in found if seen.ended is None)[-MOST_RECENT:]
         told = tuple(seen for place, seen in found if place >= after.last or seen.ended is not None)
-        return Recent(told, learnt, Cursor(last, still_open), tuple(sorted(names)))
+        return Recent(told, learnt, Cursor(last, still_open), tuple(names))
 
     def _seen(self, attempt: str) -> Seen:
         intent, begun = self._intents[attempt]

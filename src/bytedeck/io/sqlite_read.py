@@ -171,7 +171,7 @@ def recent(path: str, since: int, after: Cursor, own: Container[str]) -> Recent:
     found = [row for row in found if row[1] not in names]
     still_open = tuple(row[0] for row in (*watched, *found) if row[5] is None)[-MOST_RECENT:]
     ended = (row for row in watched if row[5] is not None)
-    return Recent(tuple(map(_seen, (*ended, *found))), learnt, Cursor(last, still_open), tuple(sorted(names)))
+    return Recent(tuple(map(_seen, (*ended, *found))), learnt, Cursor(last, still_open), tuple(names))
 
 
 def _seen(row: tuple[Any, ...]) -> Seen:
